@@ -1,0 +1,60 @@
+// The key vault: everything that needs a long-lived secret. The root key (32 bytes) never leaves
+// this file; keys of one purpose each are derived from it by HKDF (RFC 5869, SHA-256).
+// An HSM would take the place of this class: callers see tokens and wrapped keys only.
+
+import { createCipheriv, createDecipheriv, hkdfSync, type Cipher } from "node:crypto";
+import { assert } from "../protocol/assert.js";
+import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
+
+export const ROOT_KEY_SIZE = 32;
+const WRAP_CIPHER = "id-aes256-wrap";
+/** Initial value of RFC 3394 clause 2.2.3.1. */
+const WRAP_IV = Buffer.alloc(8, 0xa6);
+
+/** The keys a KeyVault works with; what a worker thread is handed instead of the root key. */
+export interface VaultKeys {
+  tokenizationKey: Uint8Array;
+  wrappingKey: Uint8Array;
+}
+
+/** Derives the vault's keys. Throws when the root key is not 32 bytes. */
+export function deriveVaultKeys(rootKey: Uint8Array): VaultKeys {
+  if (rootKey.length !== ROOT_KEY_SIZE) throw new Error("the root key is not 32 bytes");
+  return {
+    tokenizationKey: derive(rootKey, "tongka tokenization", 16),
+    wrappingKey: derive(rootKey, "tongka key wrapping", 32),
+  };
+}
+
+export class KeyVault {
+  private readonly tokenCipher: Cipher;
+  private readonly wrappingKey: Uint8Array;
+
+  constructor(keys: VaultKeys) {
+    this.tokenCipher = createCipheriv("aes-128-ecb", keys.tokenizationKey, null);
+    this.tokenCipher.setAutoPadding(false);
+    this.wrappingKey = keys.wrappingKey;
+  }
+
+  /** Turns number blocks (protocol/pan.ts) into tokens, 16 bytes each, in one AES-ECB call. */
+  tokenize(blocks: Uint8Array): Buffer {
+    assert(blocks.length % PAN_BLOCK_SIZE === 0, "number blocks are whole");
+    return this.tokenCipher.update(blocks);
+  }
+
+  /** Wraps a terminal master key of 16 or 32 bytes (RFC 3394): 8 bytes longer. */
+  wrapKey(key: Uint8Array): Buffer {
+    const cipher = createCipheriv(WRAP_CIPHER, this.wrappingKey, WRAP_IV);
+    return Buffer.concat([cipher.update(key), cipher.final()]);
+  }
+
+  /** Opens a wrapped key. Throws when it was not wrapped under this root key. */
+  unwrapKey(wrapped: Uint8Array): Buffer {
+    const decipher = createDecipheriv(WRAP_CIPHER, this.wrappingKey, WRAP_IV);
+    return Buffer.concat([decipher.update(wrapped), decipher.final()]);
+  }
+}
+
+function derive(rootKey: Uint8Array, purpose: string, size: number): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", rootKey, Buffer.alloc(0), purpose, size));
+}
