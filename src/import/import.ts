@@ -148,7 +148,8 @@ class FileImport {
     } catch (error) {
       this.failure ??= error;
     }
-    if (this.failure !== null) throw stopped(this.options.path, this.failure, this.ledger.state.line);
+    if (this.failure !== null)
+      throw stopped(this.options.path, this.failure, this.ledger.state.line);
     return this.summary(!finished);
   }
 
