@@ -243,8 +243,8 @@ class FileImport {
   }
 
   private keepState(finished: boolean): void {
-    if (finished) return removeState(this.statePath);
-    if (this.lane.whole || this.ledger.state.offset === 0) return;
+    if (finished) removeState(this.statePath);
+    if (finished || this.lane.whole || this.ledger.state.offset === 0) return;
     this.ledger.state.seconds = this.seconds();
     writeState(this.statePath, this.ledger.state);
     this.stateWrittenMs = performance.now();
