@@ -5,7 +5,7 @@
 //   0       2     functionCode      u16     ISO 8583 field 70: 1 sign-on, 2 sign-off,
 //                                           101 key change, 301 echo
 //   2       1     step              u8      sign-on: 0 challenge, 1 proof; else 0
-//   3       1     macAlgorithm      u8      as in the terminal's profile, protocol/mac-algorithms.ts
+//   3       1     macAlgorithm      u8      as in its profile, protocol/mac-algorithms.ts
 //   4       4     masterKeyVersion  u32     which master key of the terminal
 //   8       4     keyGeneration     u32     0810: generation of the session opened; else 0
 //   12      4     expiresAt         u32     0810: session's end, seconds since 1970 UTC; else 0

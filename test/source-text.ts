@@ -2,8 +2,8 @@
 // comments and strings, what they import, what they export, where their functions begin and end.
 //
 // The twist: TypeScript 7 has no JavaScript API, so this reads text. It knows comments, strings,
-// templates and regular expressions, and leans on the formatter for everything else: a block ends at
-// the first line that closes at the indentation of the line that opened it.
+// templates and regular expressions, and leans on the formatter for everything else: a block ends
+// at the first line that closes at the indentation of the line that opened it.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";

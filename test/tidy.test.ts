@@ -171,6 +171,14 @@ function tooWide(line: string): boolean {
   return [...line].length > LINE_WIDTH_MAX && breakable;
 }
 
+t.test("each folder says what it is, with one picture", async (t) => {
+  for (const folder of ["engine", "src", "test", "bench"]) {
+    const lines = readText(`${folder}/README.md`).split("\n");
+    t.equal(lines.filter((line) => line === "```").length, 2, `${folder}/README.md has a picture`);
+    t.ok(lines.length <= 50, `${folder}/README.md fits on a screen`);
+  }
+});
+
 t.test("words are the field's", async (t) => {
   const files = [...sources.map((file) => file.path), ...documents, "package.json", ".ci/run"];
   const findings = files
