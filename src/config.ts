@@ -18,6 +18,7 @@ export const CONFIG_FILE_NAME = "tongka.json";
 const SECRET_VARIABLES = ["TONGKA_ROOT_KEY", "TONGKA_ADMIN_TOKEN"];
 /** What Kubernetes sets in every pod beside a service named tongka. */
 const FOREIGN_VARIABLES = /^TONGKA_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
+const DATA_IN_ITSELF = "must not be set in the data folder's own file";
 
 export interface ConfigSources {
   /** The file of --config; without it, tongka.json in the data folder if there is one. */
@@ -52,7 +53,8 @@ export function loadConfig(sources: ConfigSources): Config {
   const environment = fromEnvironment(sources.environment ?? {}, lines);
   const flags = fromFlags(sources.flags ?? {}, lines);
   const file = findFile(sources.configFile, flags.get("data") ?? environment.get("data"));
-  for (const source of [fromFile(file, lines), environment, flags]) {
+  const named = sources.configFile !== undefined;
+  for (const source of [fromFile(file, named, lines), environment, flags]) {
     for (const [key, value] of source) given.set(key, value);
   }
   const config = build(given, lines);
@@ -82,7 +84,7 @@ function findFile(configFile: string | undefined, data: Given | undefined): stri
   return existsSync(path) ? path : null;
 }
 
-function fromFile(path: string | null, lines: string[]): Map<string, Given> {
+function fromFile(path: string | null, named: boolean, lines: string[]): Map<string, Given> {
   const given = new Map<string, Given>();
   if (path === null) return given;
   const origin = `file ${path}`;
@@ -90,6 +92,7 @@ function fromFile(path: string | null, lines: string[]): Map<string, Given> {
   for (const [section, value] of Object.entries(document)) {
     if (CONFIG_KEYS_BY_NAME.has(section)) {
       given.set(section, { value, origin });
+      if (!named) lines.push(`${section} = ${shown(value)} (${origin}): ${DATA_IN_ITSELF}`);
     } else if (!CONFIG_KEYS.some((key) => key.section === section)) {
       lines.push(unknownLine(section, origin, sectionNames()));
     } else if (!isObject(value)) {
