@@ -1,0 +1,5 @@
+// The repository's own test.
+
+import t from "tap";
+
+t.ok(1);
