@@ -40,6 +40,7 @@ export const GAUGE = {
   COMMANDS: 21,
   REPLAYED_BLOCKS: 22,
   DISK_FREE_BYTES: 23,
+  MAIN_HEAP_BYTES: 24,
 } as const;
 
 /** Bits of the READY slot. Ready is all of READY_ALL and nothing else. */
@@ -225,6 +226,11 @@ export class Metrics {
 
   setDiskFreeBytes(size: number): void {
     this.slots[GAUGE.DISK_FREE_BYTES] = size;
+  }
+
+  /** JavaScript heap of the main thread. */
+  setMainHeapBytes(size: number): void {
+    this.slots[GAUGE.MAIN_HEAP_BYTES] = size;
   }
 
   /** Sets or clears one of the READY bits. */
