@@ -39,7 +39,6 @@ const BANNED_WORDS: [RegExp, string][] = [
   [/\b(stop|hot|deny|block)list/i, "blacklist, the word of our users"],
   [/\b(white|allow)[ -]?list/i, "say what is allowed: allowed domains, catalogue, ..."],
   [/\b(TODO|FIXME|XXX|HACK)\b/, "do it now, or leave it out"],
-  [/\bcardNumber\b/, "pan"],
   [/\bmerchantId\b/, "organisationId"],
   [/\btraceNumber\b/, "stan"],
   [/\bretrievalReference/i, "rrn"],
@@ -132,16 +131,16 @@ t.test("engine takes createHash from node, in one file, and protocol node:crypto
 });
 
 t.test("each runtime package has one home", async (t) => {
-  const homes = new Map<string, string[]>();
+  const homes = new Map<string, Set<string>>();
   for (const path of production) {
     for (const specifier of specifiers(byPath.get(path)!)) {
       if (specifier.startsWith(".") || specifier.startsWith("node:")) continue;
       const parts = specifier.split("/");
       const name = specifier.startsWith("@") ? parts.slice(0, 2).join("/") : parts[0]!;
-      homes.set(name, [...(homes.get(name) ?? []), path]);
+      homes.set(name, (homes.get(name) ?? new Set()).add(path));
     }
   }
-  for (const [name, paths] of homes) t.equal(paths.length, 1, `${name} in ${paths.join(", ")}`);
+  for (const [name, paths] of homes) t.equal(paths.size, 1, `${name} in ${[...paths].join(", ")}`);
 });
 
 t.test("functions fit on a screen", async (t) => {
