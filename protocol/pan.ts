@@ -90,3 +90,14 @@ function halfByte(digits: string, index: number): number {
   if (code === 0x58 || code === 0x78) return 0xa;
   return (code - 48) & 0xf;
 }
+
+/** The number in the block at `offset`; "?" stands where a half byte is neither digit nor X. */
+export function readPanBlock(view: DataView, offset: number): string {
+  const digits = Math.min(view.getUint8(offset), PAN_DIGITS_MAX);
+  let text = "";
+  for (let i = 0; i < digits; i++) {
+    const byte = view.getUint8(offset + PAN_BCD_OFFSET + (i >> 1));
+    text += "0123456789X?????"[(i & 1) === 0 ? byte >> 4 : byte & 0xf];
+  }
+  return text;
+}

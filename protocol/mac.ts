@@ -1,0 +1,249 @@
+// Message authentication codes, 16 bytes, of the four algorithms a terminal's profile can name.
+//
+// The twist of CMAC: Node has none, and a new cipher object for each message costs more than the
+// MAC. A CBC cipher object that stays open holds the last ciphertext block as its state, so that
+// block, XORed into the first block of the next message, cancels it: one `update` is one CMAC.
+// The invariant: words LAST_WORD.. of a CmacMac equal the cipher's CBC state between calls.
+//
+// Messages are copied to one scratch buffer of the module first: the caller's bytes stay as they
+// are, and another thread that writes to them meanwhile cannot part what was checked from itself.
+
+import {
+  createCipheriv,
+  createHmac,
+  createSecretKey,
+  type Cipher,
+  type KeyObject,
+} from "node:crypto";
+import { assert } from "./assert.js";
+import { MAC_ALGORITHM, MAC_KEY_SIZES } from "./mac-algorithms.js";
+
+/** Bytes of every MAC on the wire. */
+export const MAC_SIZE = 16;
+
+/** A key with its algorithm, ready to make and check MACs. One thread at a time. */
+export interface Mac {
+  /** MAC_ALGORITHM number. */
+  readonly algorithm: number;
+  /** Writes the MAC of bytes[start..end) to out[outOffset..) and returns 16. */
+  sign(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): number;
+  /** Whether the 16 bytes at macOffset are the MAC of bytes[start..end). Constant time. */
+  verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean;
+  /** Forgets the key and zeroes what can be zeroed; the object is of no use afterwards. */
+  close(): void;
+}
+
+/** A Mac under `key`. Throws when the algorithm is unknown or the key is not of its size. */
+export function createMac(algorithm: number, key: Uint8Array): Mac {
+  const keySize = MAC_KEY_SIZES[algorithm] ?? 0;
+  if (keySize === 0) throw new RangeError("unknown MAC algorithm");
+  if (key.length !== keySize) throw new RangeError("MAC key is not of its algorithm's size");
+  const isCmac =
+    algorithm === MAC_ALGORITHM.AES_128_CMAC || algorithm === MAC_ALGORITHM.SM4_CMAC;
+  return isCmac ? new CmacMac(algorithm, key) : new HmacMac(algorithm, key);
+}
+
+/**
+ * The whole output of the pseudorandom function behind an algorithm, of as many bytes as its
+ * keys have: CMAC 16, HMAC 32. For key derivation; builds its state anew at each call.
+ */
+export function pseudorandom(algorithm: number, key: Uint8Array, message: Uint8Array): Uint8Array {
+  const out = new Uint8Array(MAC_KEY_SIZES[algorithm] ?? 0);
+  if (out.length > MAC_SIZE) {
+    assert(key.length === out.length, "an HMAC key is as long as its hash");
+    out.set(createHmac(digestName(algorithm), key).update(message).digest());
+    return out;
+  }
+  const mac = createMac(algorithm, key);
+  mac.sign(message, 0, message.length, out, 0);
+  mac.close();
+  return out;
+}
+
+const SCRATCH_SIZE_START = 16_384;
+/** Below this many bytes a loop copies faster than making a view for `set`. */
+const COPY_LOOP_MAX = 192;
+
+let scratch = new Uint8Array(SCRATCH_SIZE_START);
+let scratchWords = new Uint32Array(scratch.buffer);
+/** Views of the first 16 n bytes of scratch, made when first needed. */
+let scratchViews: (Uint8Array | undefined)[] = new Array(SCRATCH_SIZE_START / 16 + 1);
+
+function growScratch(size: number): void {
+  let grown = scratch.length;
+  while (grown < size) grown *= 2;
+  scratch = new Uint8Array(grown);
+  scratchWords = new Uint32Array(scratch.buffer);
+  scratchViews = new Array(grown / 16 + 1);
+}
+
+/** The first `size` bytes of scratch; a kept view when `size` is a multiple of 16. */
+function scratchView(size: number): Uint8Array {
+  if ((size & 15) !== 0) return scratch.subarray(0, size);
+  const kept = scratchViews[size >> 4];
+  if (kept !== undefined) return kept;
+  return (scratchViews[size >> 4] = scratch.subarray(0, size));
+}
+
+/** Copies bytes[start..end) to scratch, with room for a whole last block, and returns its size. */
+function toScratch(bytes: Uint8Array, start: number, end: number): number {
+  const size = end - start;
+  assert(start >= 0 && size >= 0 && end <= bytes.length, "a MAC covers bytes that are there");
+  if (size + 16 > scratch.length) growScratch(size + 16);
+  if (size <= COPY_LOOP_MAX) {
+    for (let i = 0; i < size; i++) scratch[i] = bytes[start + i]!;
+  } else {
+    scratch.set(bytes.subarray(start, end));
+  }
+  return size;
+}
+
+/** Whether tag[tagOffset..+16) equals bytes[macOffset..+16), looking at all of both. */
+function tagEquals(
+  tag: Uint8Array,
+  tagOffset: number,
+  bytes: Uint8Array,
+  macOffset: number,
+): boolean {
+  assert(macOffset >= 0 && macOffset + MAC_SIZE <= bytes.length, "a MAC to check is there");
+  let difference = 0;
+  for (let i = 0; i < MAC_SIZE; i++) difference |= tag[tagOffset + i]! ^ bytes[macOffset + i]!;
+  return difference === 0;
+}
+
+const BLOCK_WORDS = 4;
+const K1_WORD = 0;
+const K2_WORD = 4;
+const LAST_WORD = 8;
+
+/** NIST SP 800-38B. Holds a cipher object and one array of 12 words, for many keys take memory. */
+class CmacMac implements Mac {
+  readonly algorithm: number;
+  private cipher: Cipher | null;
+  private readonly words: Uint32Array;
+
+  constructor(algorithm: number, key: Uint8Array) {
+    const name = algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-cbc" : "aes-128-cbc";
+    this.algorithm = algorithm;
+    this.cipher = createCipheriv(name, key, ZERO_BLOCK);
+    this.cipher.setAutoPadding(false);
+    this.words = new Uint32Array(12);
+    const subkey = this.cipher.update(ZERO_BLOCK);
+    this.store(LAST_WORD, subkey, 0);
+    doubleInField(subkey);
+    this.store(K1_WORD, subkey, 0);
+    doubleInField(subkey);
+    this.store(K2_WORD, subkey, 0);
+    subkey.fill(0);
+    scratch.fill(0, 0, MAC_SIZE);
+  }
+
+  sign(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): number {
+    assert(outOffset >= 0 && outOffset + MAC_SIZE <= out.length, "a MAC has room");
+    const encrypted = this.run(bytes, start, end);
+    const tagOffset = encrypted.length - MAC_SIZE;
+    for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = encrypted[tagOffset + i]!;
+    return MAC_SIZE;
+  }
+
+  verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean {
+    const encrypted = this.run(bytes, start, end);
+    return tagEquals(encrypted, encrypted.length - MAC_SIZE, bytes, macOffset);
+  }
+
+  close(): void {
+    this.words.fill(0);
+    this.cipher = null;
+  }
+
+  /** Encrypts the message; the last 16 bytes of what it returns are the MAC. */
+  private run(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    assert(this.cipher !== null, "a closed MAC is not used");
+    let size = toScratch(bytes, start, end);
+    let subkey = K1_WORD;
+    if (size === 0 || (size & 15) !== 0) {
+      subkey = K2_WORD;
+      scratch[size++] = 0x80;
+      while ((size & 15) !== 0) scratch[size++] = 0;
+    }
+    const words = this.words;
+    const lastBlock = (size >> 2) - BLOCK_WORDS;
+    for (let i = 0; i < BLOCK_WORDS; i++) {
+      scratchWords[i]! ^= words[LAST_WORD + i]!;
+      scratchWords[lastBlock + i]! ^= words[subkey + i]!;
+    }
+    const encrypted = this.cipher.update(scratchView(size));
+    assert(encrypted.length === size, "a cipher without padding returns what it takes");
+    this.store(LAST_WORD, encrypted, size - MAC_SIZE);
+    return encrypted;
+  }
+
+  /** Keeps a block as words in the machine's own byte order, by way of scratch. */
+  private store(word: number, bytes: Uint8Array, offset: number): void {
+    for (let i = 0; i < MAC_SIZE; i++) scratch[i] = bytes[offset + i]!;
+    for (let i = 0; i < BLOCK_WORDS; i++) this.words[word + i] = scratchWords[i]!;
+  }
+}
+
+const ZERO_BLOCK = new Uint8Array(16);
+
+/** Multiplies a block by x in GF(2^128) (SP 800-38B clause 6.1), in place. */
+function doubleInField(block: Uint8Array): void {
+  const carry = block[0]! >> 7;
+  for (let i = 0; i < 15; i++) block[i] = (block[i]! << 1) | (block[i + 1]! >> 7);
+  block[15] = (block[15]! << 1) ^ (carry * 0x87);
+}
+
+function digestName(algorithm: number): "sha256" | "sm3" {
+  return algorithm === MAC_ALGORITHM.HMAC_SM3 ? "sm3" : "sha256";
+}
+
+/** RFC 2104, the first 16 bytes of its output. */
+class HmacMac implements Mac {
+  readonly algorithm: number;
+  private key: KeyObject | null;
+
+  constructor(algorithm: number, key: Uint8Array) {
+    this.algorithm = algorithm;
+    this.key = createSecretKey(key);
+  }
+
+  sign(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+    outOffset: number,
+  ): number {
+    assert(outOffset >= 0 && outOffset + MAC_SIZE <= out.length, "a MAC has room");
+    const digest = this.run(bytes, start, end);
+    for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = digest[i]!;
+    return MAC_SIZE;
+  }
+
+  verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean {
+    return tagEquals(this.run(bytes, start, end), 0, bytes, macOffset);
+  }
+
+  close(): void {
+    this.key = null;
+  }
+
+  private run(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    assert(this.key !== null, "a closed MAC is not used");
+    const size = toScratch(bytes, start, end);
+    return createHmac(digestName(this.algorithm), this.key).update(scratchView(size)).digest();
+  }
+}
