@@ -22,7 +22,12 @@ function section(heading: string): string {
 /** The cells of the rows of a section's tables whose first cell is a number. */
 function rows(heading: string): string[][] {
   const lines = section(heading).split("\n");
-  const cells = lines.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+  const cells = lines.map((line) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
   return cells.filter(([first]) => first !== undefined && /^[0-9]+$/.test(first));
 }
 
