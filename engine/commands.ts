@@ -325,7 +325,8 @@ export function readTerminal(bytes: Uint8Array, offset: number): TerminalCommand
     macAlgorithm: view.getUint8(21),
     masterKeyVersion: view.getUint32(24, true),
     checkValue: bytes.slice(offset + 28, offset + 31),
-    wrappedKey: wrappedKeySize === 0 ? null : bytes.slice(offset + 32, offset + 32 + wrappedKeySize),
+    wrappedKey:
+      wrappedKeySize === 0 ? null : bytes.slice(offset + 32, offset + 32 + wrappedKeySize),
   };
 }
 

@@ -8,8 +8,8 @@
 //   "TK request", "TK response"  terminalId u32, keyGeneration u32, terminalNonce 16, serverNonce 16
 
 import { assert } from "./assert.js";
-import { MAC_KEY_SIZES } from "./mac-algorithms.js";
 import { createMac, MAC_SIZE, pseudorandom } from "./mac.js";
+import { MAC_KEY_SIZES } from "./mac-algorithms.js";
 import { NONCE_SIZE } from "./management.js";
 
 const LABEL_SIGN_ON = "TK sign-on";

@@ -2,7 +2,7 @@
 // this file; keys of one purpose each are derived from it by HKDF (RFC 5869, SHA-256).
 // An HSM would take the place of this class: callers see tokens and wrapped keys only.
 
-import { createCipheriv, createDecipheriv, hkdfSync, type Cipher } from "node:crypto";
+import { type Cipher, createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import { assert } from "../protocol/assert.js";
 import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
 

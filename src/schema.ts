@@ -1,0 +1,34 @@
+// The one home of typebox: schemas are JSON Schema objects with a static type, checked by a
+// compiled function. Whoever reports an error words it: nothing here echoes a value.
+
+import { Type, type Static, type TSchema } from "typebox";
+import { Compile } from "typebox/compile";
+
+export { Type, type Static, type TSchema };
+
+/** Where and against which keyword of JSON Schema a value fails; holds no value. */
+export interface SchemaProblem {
+  /** JSON pointer into the value; "" is the value itself. */
+  path: string;
+  keyword: string;
+  params: Readonly<Record<string, unknown>>;
+}
+
+export interface SchemaCheck {
+  check(value: unknown): boolean;
+  problems(value: unknown): SchemaProblem[];
+}
+
+/** Compiles a schema once; the result checks any number of values. */
+export function compileSchema(schema: TSchema): SchemaCheck {
+  const compiled = Compile(schema);
+  return {
+    check: (value) => compiled.Check(value),
+    problems: (value) =>
+      compiled.Errors(value).map((error) => ({
+        path: error.instancePath,
+        keyword: error.keyword,
+        params: error.params as Record<string, unknown>,
+      })),
+  };
+}
