@@ -26,6 +26,7 @@ import {
   readFrameHeader,
   readManagement,
   readUseRecord,
+  RESPONSE_CODES,
   responseMti,
   SIGN_ON_CHALLENGE,
   sealFrame,
@@ -67,6 +68,10 @@ export class ScriptedServer {
   onUse: (index: number, uses: UseRecord[]) => Act = () => "answer";
   /** Decides on each sign-on challenge; `index` counts them from 0. */
   onChallenge: (index: number) => Act = () => "answer";
+  /** Reason of the answer to a use; 0 approves. */
+  reasonOf: (use: UseRecord) => number = () => 0;
+  /** Keys by terminal, where they are not all the same. */
+  profileOf: ((terminalId: number) => { algorithm: number; masterKey: Uint8Array }) | null = null;
   recordsInFlightMax = 65_536;
   signOns = 0;
   useFrames = 0;
@@ -80,7 +85,7 @@ export class ScriptedServer {
   private readonly algorithm: number;
   private readonly http: Server;
   private readonly sockets: WebSocketServer;
-  private serverNonce: Uint8Array = new Uint8Array(16);
+  private readonly serverNonces = new Map<number, Uint8Array>();
   private generation = 0;
   private recordsInFlight = 0;
 
@@ -168,15 +173,18 @@ export class ScriptedServer {
     const record = recordOf(frame);
     const { senderId } = header;
     const version = record.masterKeyVersion;
-    const key = deriveSignOnKey(this.algorithm, this.masterKey, senderId, version);
-    const mac = createMac(this.algorithm, key);
+    const { algorithm, masterKey } = this.profile(senderId);
+    const key = deriveSignOnKey(algorithm, masterKey, senderId, version);
+    const mac = createMac(algorithm, key);
     if (!frameVerified(mac, frame, 0, frame.length)) refuse(header, "A0", null, peer);
     else if (record.step === SIGN_ON_CHALLENGE) {
-      this.serverNonce = randomBytes(16);
-      const answer = this.management(header, mac, { ...record, serverNonce: this.serverNonce });
+      const serverNonce = randomBytes(16);
+      this.serverNonces.set(senderId, serverNonce);
+      const answer = this.management(header, mac, { ...record, serverNonce });
       perform(this.onChallenge(this.signOns++), header, answer, mac, peer);
     } else {
-      const { keyGeneration, keys } = this.open(senderId, record.terminalNonce, this.serverNonce);
+      const serverNonce = this.serverNonces.get(senderId)!;
+      const { keyGeneration, keys } = this.open(senderId, record.terminalNonce, serverNonce);
       const opened = { ...record, keyGeneration, expiresAt: 2_000_000_000 };
       peer.reply(this.management({ ...header, keyGeneration }, keys.response, opened, true));
     }
@@ -188,22 +196,28 @@ export class ScriptedServer {
     serverNonce: Uint8Array,
   ): { keyGeneration: number; keys: Keys } {
     const keyGeneration = ++this.generation;
+    const { algorithm, masterKey } = this.profile(senderId);
     const { requestKey, responseKey } = deriveSessionKeys(
-      this.algorithm,
-      this.masterKey,
+      algorithm,
+      masterKey,
       senderId,
       keyGeneration,
       terminalNonce,
       serverNonce,
     );
-    const request = createMac(this.algorithm, requestKey);
+    const request = createMac(algorithm, requestKey);
     const keys = {
       request,
-      response: createMac(this.algorithm, responseKey),
+      response: createMac(algorithm, responseKey),
       sequences: new Set<number>(),
     };
     this.sessions.set(keyGeneration, keys);
     return { keyGeneration, keys };
+  }
+
+  private profile(terminalId: number): { algorithm: number; masterKey: Uint8Array } {
+    const { algorithm, masterKey } = this;
+    return this.profileOf?.(terminalId) ?? { algorithm, masterKey };
   }
 
   private managed(header: FrameHeader, record: Management, keys: Keys): Uint8Array {
@@ -272,17 +286,19 @@ export class ScriptedServer {
     const size = uses.length * OUTCOME_RECORD_SIZE;
     const bytes = new Uint8Array(FRAME_HEADER_SIZE + size + MANAGEMENT_RECORD_SIZE);
     let end = FRAME_HEADER_SIZE;
-    for (const { terminalId, stan, businessDate } of uses) {
+    for (const use of uses) {
+      const { terminalId, stan, businessDate } = use;
+      const reason = this.reasonOf(use);
       const name = `${terminalId} ${businessDate} ${stan}`;
       this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
       end += writeOutcome(bytes, end, {
         terminalId,
         stan,
         businessDate,
-        responseCode: "00",
-        reason: 0,
+        responseCode: RESPONSE_CODES[reason]!,
+        reason,
         rrn: 1_000_000 + stan,
-        authorizationId: stan,
+        authorizationId: reason === 0 ? stan : 0,
         flags: 0,
         differingField: 0,
       });

@@ -5,10 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { FleetFigures, FleetOptions, LostCard, Retap } from "./fleet.js";
 
 /** To the thread. */
-export type FleetOrder =
-  | { type: "lose" }
-  | { type: "retap"; lost: LostCard }
-  | { type: "stop" };
+export type FleetOrder = { type: "lose" } | { type: "retap"; lost: LostCard } | { type: "stop" };
 
 /** From the thread. */
 export type FleetNews =

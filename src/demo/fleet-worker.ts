@@ -8,6 +8,7 @@ const FIGURES_INTERVAL_MS = 250;
 
 const port = parentPort!;
 const fleet = new Fleet(workerData as FleetOptions);
+let stopping = false;
 const tell = (news: FleetNews) => port.postMessage(news);
 
 async function obey(order: FleetOrder): Promise<void> {
@@ -17,6 +18,8 @@ async function obey(order: FleetOrder): Promise<void> {
     case "retap":
       return tell({ type: "retapped", retap: await fleet.retap(order.lost) });
     case "stop":
+      if (stopping) return;
+      stopping = true;
       clearInterval(figures);
       await fleet.stop();
       tell({ type: "stopped", figures: fleet.figures() });
@@ -35,4 +38,7 @@ port.on("message", (order: FleetOrder) => {
 fleet
   .signOn((signedOn, total) => tell({ type: "signing-on", signedOn, total }))
   .then(() => fleet.start())
-  .catch((error: Error) => tell({ type: "failed", message: error.message }));
+  .catch((error: Error) => {
+    // What was being signed on when the fleet was stopped fails, and that is no failure.
+    if (!stopping) tell({ type: "failed", message: error.message });
+  });

@@ -64,6 +64,7 @@ export class Fleet {
   private readonly options: FleetOptions;
   private readonly seats: Seat[];
   private readonly clients: TerminalClient[];
+  private readonly signedOn: TerminalClient[];
   private readonly day: TapDay;
   private readonly stans: Map<number, number>;
   private readonly histogram: LatencyHistogram;
@@ -77,6 +78,7 @@ export class Fleet {
   private inFlight: number;
   private journalPosition: number;
   private lastApproved: Tap | null;
+  private stopping: boolean;
 
   /** `masterKeyOf` defaults to the keys of the province. */
   constructor(
@@ -92,6 +94,7 @@ export class Fleet {
       const masterKey = keyOf(terminalId, macAlgorithm);
       return new TerminalClient({ url: options.url, terminalId, macAlgorithm, masterKey });
     });
+    this.signedOn = [];
     this.day = new TapDay(province, this.seats, options);
     this.stans = new Map();
     this.histogram = new LatencyHistogram();
@@ -105,24 +108,27 @@ export class Fleet {
     this.inFlight = 0;
     this.journalPosition = 0;
     this.lastApproved = null;
+    this.stopping = false;
   }
 
   /** Signs all terminals on, a few at a time; throws TerminalError when one cannot. */
   async signOn(onProgress?: (signedOn: number, total: number) => void): Promise<void> {
     const waiting = [...this.clients];
-    let signedOn = 0;
     const lane = async () => {
       for (let client = waiting.pop(); client !== undefined; client = waiting.pop()) {
+        if (this.stopping) return;
         await client.signOn();
-        onProgress?.(++signedOn, this.clients.length);
+        this.signedOn.push(client);
+        onProgress?.(this.signedOn.length, this.clients.length);
       }
     };
     const lanes = this.options.signOnsAtOnce ?? SIGN_ONS_AT_ONCE;
     await Promise.all(Array.from({ length: lanes }, lane));
   }
 
-  /** Begins to tap. */
+  /** Begins to tap, unless it is to stop. */
   start(): void {
+    if (this.stopping) return;
     this.startMs = performance.now();
     this.dueAt = this.startMs;
     this.timer = setInterval(() => this.tick(), TICK_MS);
@@ -130,13 +136,14 @@ export class Fleet {
 
   /** Stops tapping, waits a few seconds for the answers that are due, signs off and closes. */
   async stop(): Promise<void> {
+    this.stopping = true;
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
     const until = performance.now() + SETTLE_MS_MAX;
     while (this.inFlight > 0 && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     }
-    await Promise.allSettled(this.clients.map((client) => client.signOff()));
+    await Promise.allSettled(this.signedOn.map((client) => client.signOff()));
     for (const client of this.clients) client.close();
   }
 

@@ -100,7 +100,10 @@ export function declinesOf(byReason: readonly number[]): [string, string, number
   const all = byReason.map((n, reason): [string, string, number] => {
     return [REASON_NAMES[reason] ?? "UNKNOWN", RESPONSE_CODES[reason] ?? "", n];
   });
-  return all.slice(1).filter(([, , n]) => n > 0).sort((a, b) => b[2] - a[2]);
+  return all
+    .slice(1)
+    .filter(([, , n]) => n > 0)
+    .sort((a, b) => b[2] - a[2]);
 }
 
 function lossText({ lastDigits, place, minutes, next }: Loss): string {
