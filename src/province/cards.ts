@@ -111,10 +111,14 @@ function cardNumber(seed: number, instance: number, issuerDigits: string): strin
   return digits + String(luhnDigit(digits));
 }
 
-/** The first digits of card numbers of a chip issuer: what a faulty batch has in common. */
-export function batchPrefix(seed: number, batch: number): string {
-  const h = hash32(seed, PURPOSE.LIST_CONTENT, batch);
-  return CHIP_ISSUERS[h % CHIP_ISSUERS.length]! + String(h % SERIAL_HALF).padStart(6, "0");
+/** First and last number of a range of one issuer's chip cards: a faulty batch. */
+export function cardNumberRange(seed: number, batch: number): [from: string, to: string] {
+  const serials = SERIAL_HALF * SERIAL_HALF;
+  const size = Math.floor(serials * RATES.rangeListed);
+  const from = Math.floor(draw(seed, PURPOSE.LIST_CONTENT, batch) * (serials - size));
+  const issuerDigits = CHIP_ISSUERS[batch % CHIP_ISSUERS.length]!;
+  const number = (serial: number) => issuerDigits + String(serial).padStart(12, "0");
+  return [`${number(from)}0`, `${number(from + size - 1)}9`];
 }
 
 function expiryDate(seed: number, today: number, instance: number): number {

@@ -25,12 +25,15 @@ export const RATES = {
   holderListed: 0.0005,
   /** Blacklist entries on cards, for each holder. */
   cardListed: 0.001,
-  /** Ranges of card numbers on the blacklist, for each million holders; one at least. */
-  rangesListedPerMillion: 5,
+  /** Part of one issuer's numbers that a range on the blacklist covers. */
+  rangeListed: 0.001,
   terminalListed: 0.002,
   terminalClosed: 0.005,
   organisationClosed: 0.01,
 } as const;
+
+/** Ranges of card numbers on the blacklist: faulty batches of chips. */
+export const RANGES_LISTED = 3;
 
 /** Years from issue to the last day of use. */
 export const CARD_YEARS = 10;
