@@ -69,7 +69,7 @@ const BAD: [sources: { f?: unknown; e?: Record<string, string>; a?: object }, li
   ],
   [
     { a: { "log.level": "loud" } },
-    'log.level = "loud" (flag --log-level): must be trace or debug or info or warn or error or fatal or silent',
+    'log.level = "loud" (flag --log-level): must be one of trace, debug, info, warn, error, fatal, silent',
   ],
   [{ a: { "terminals.host": "" } }, 'terminals.host = "" (flag --terminals-host): must be text'],
   [{ f: { log: null } }, `log (file ${PATH}): must be an object of keys`],

@@ -7,7 +7,7 @@ import { Problem } from "./problem.js";
 /** The part of a schema that a message is made of. */
 interface Described {
   type?: string;
-  const?: unknown;
+  enum?: readonly string[];
   anyOf?: Described[];
   minimum?: number;
   maximum?: number;
@@ -75,7 +75,7 @@ function locate(path: string, schema: Described): { name: string; schema: Descri
 
 function expected(schema: Described): string {
   if (schema.anyOf) return schema.anyOf.map(expected).join(" or ");
-  if (schema.const !== undefined) return String(schema.const);
+  if (schema.enum) return `one of ${schema.enum.join(", ")}`;
   const text = schema.description === undefined ? "" : ` (${schema.description})`;
   switch (schema.type) {
     case "integer":
