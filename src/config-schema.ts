@@ -54,7 +54,7 @@ const CONTROL = Type.Object({
   keyExchangeKeyFile: text(
     "",
     0,
-    "file (mode 0600, hex, 16 or 32 bytes) with the AES key under which terminal keys arrive wrapped",
+    "file (mode 0600, hex, 16, 24 or 32 bytes) with the AES key under which terminal keys arrive wrapped",
   ),
 });
 

@@ -52,7 +52,7 @@ function explain(problem: SchemaProblem, schema: TSchema): string {
   }
   if (problem.keyword === "additionalProperties") return `${at.name}an unknown key`;
   if (problem.keyword === "boolean" || at.schema === null) return "";
-  return `${at.name === "" ? "" : at.name.trim()} must be ${expected(at.schema)}`.trim();
+  return `${at.name.replace(": ", " ")}must be ${expected(at.schema)}`;
 }
 
 /** Walks a JSON pointer through our own schema: only names that stand in it are repeated. */

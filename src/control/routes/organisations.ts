@@ -1,9 +1,15 @@
-// Organisations, and versions of the catalogue: JSON documents that the engine keeps as they come,
-// after checking them against the rules that a schema can say; the engine checks the rest.
+// Organisations, and versions of the catalogue: JSON documents, checked as rows of import files are
+// and written with their keys in the same order; the engine checks what concerns other documents.
 
 import { type CatalogueVersion, COMMAND, type Organisation } from "../../../engine/commands.js";
 import { CATALOGUE_DATE_MIN } from "../../../engine/domain.js";
 import { AMOUNT_MINOR_MAX, ITEM_CODE_MAX } from "../../../protocol/use-record.js";
+import {
+  documentBytes,
+  toCatalogueDocument,
+  toOrganisationDocument,
+} from "../../import/document-rows.js";
+import type { Checked } from "../../import/fields.js";
 import { oneOf, Type } from "../../schema.js";
 import { executeOne } from "../commands.js";
 import {
@@ -15,7 +21,7 @@ import {
   REGION_CODE,
 } from "../fields.js";
 import { DOMAIN_NAMES } from "../names.js";
-import { notFound } from "../problem.js";
+import { invalid, notFound } from "../problem.js";
 import { type ControlContext, type Route, route } from "../route.js";
 
 const NAME = Type.String({ minLength: 1, maxLength: 200 });
@@ -89,7 +95,7 @@ export function organisationRoutes({ main }: ControlContext): Route[] {
       body: ORGANISATION,
       response: COMMAND_DONE,
       handle: ({ body }) =>
-        executeOne(main, COMMAND.ORGANISATION, documentBytes(body as Organisation)),
+        executeOne(main, COMMAND.ORGANISATION, bytesOf(toOrganisationDocument(body))),
     }),
   ];
 }
@@ -118,12 +124,17 @@ export function catalogueRoutes({ main }: ControlContext): Route[] {
       body: CATALOGUE,
       response: COMMAND_DONE,
       handle: ({ body }) =>
-        executeOne(main, COMMAND.CATALOGUE, documentBytes(body as CatalogueVersion)),
+        executeOne(
+          main,
+          COMMAND.CATALOGUE,
+          bytesOf(toCatalogueDocument(body.version, body.effectiveDate, body.items)),
+        ),
     }),
   ];
 }
 
-/** A JSON command as the bytes that stand in the journal, in a buffer of its own. */
-function documentBytes(document: Organisation | CatalogueVersion): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.from(JSON.stringify(document), "utf8"));
+/** A document as the bytes that stand in the journal, in a buffer of their own. */
+function bytesOf(checked: Checked<Organisation | CatalogueVersion>): Uint8Array<ArrayBuffer> {
+  if (!checked.ok) throw invalid(`${checked.column} ${checked.cause}`);
+  return new Uint8Array(documentBytes(checked.value));
 }

@@ -3,8 +3,10 @@
 import { COMMAND, TERMINAL_SIZE, writeTerminal } from "../../../engine/commands.js";
 import { TERMINAL_ID_MAX } from "../../../protocol/frame.js";
 import { MAC_ALGORITHM_NAMES, type MacAlgorithmName } from "../../../protocol/mac-algorithms.js";
+import { PARTY_STATUS } from "../../../engine/domain.js";
+import { toTerminalCommand } from "../../import/terminal-row.js";
 import { oneOf, type Static, Type } from "../../schema.js";
-import { type CommandDone, executeOne } from "../commands.js";
+import { executeOne } from "../commands.js";
 import {
   closed,
   ORGANISATION_ID,
@@ -15,9 +17,9 @@ import {
   TERMINAL_ID,
   timeText,
 } from "../fields.js";
-import { newMasterKey, receivedMasterKey, type WrappedMasterKey } from "../master-key.js";
+import { newMasterKey } from "../master-key.js";
 import type { TerminalView } from "../messages.js";
-import { DOMAIN_NAMES, domainMask, domainNames, PARTY_STATUS_WORDS } from "../names.js";
+import { DOMAIN_NAMES, domainNames, PARTY_STATUS_WORDS } from "../names.js";
 import { invalid, notFound, Problem } from "../problem.js";
 import { type ControlContext, type Route, route } from "../route.js";
 
@@ -127,34 +129,38 @@ export function terminalRoutes(context: ControlContext): Route[] {
 }
 
 async function changeTerminal(
-  context: ControlContext,
+  { main, vault, keyExchangeKey }: ControlContext,
   change: TerminalChange,
 ): Promise<TerminalChanged> {
-  const { main } = context;
   const { terminalId } = change;
   const before = await main.ask<"terminal">({ op: "terminal", terminalId });
-  const macAlgorithm = algorithmOf(change, before);
   const mode = keyModeOf(change, before);
-  if (before && mode === "keep" && macAlgorithm !== before.macAlgorithm) {
+  const row = rowOf(change, before, mode);
+  const checked = toTerminalCommand(row, { vault, kek: keyExchangeKey });
+  if (!checked.ok) throw invalid(`${checked.column} ${checked.cause}`);
+  const command = checked.value;
+  if (mode === "keep" && before && command.macAlgorithm !== before.macAlgorithm) {
     throw invalid("another MAC algorithm needs another master key: set masterKey");
   }
-  const key = keyOf(context, mode, macAlgorithm, change);
-  const version = (before?.masterKeyVersion ?? 0) + (key ? 1 : 0);
-  const done = await write(context, change, before, macAlgorithm, key, version);
+  const made = mode === "new" ? newMasterKey(vault, command.macAlgorithm) : null;
+  if (made) {
+    command.masterKeyVersion = nextKeyVersion(before);
+    command.wrappedKey = made.wrappedKey;
+    command.checkValue = made.checkValue;
+  }
+  const bytes = new Uint8Array(TERMINAL_SIZE);
+  writeTerminal(bytes, 0, command);
+  const done = await executeOne(main, COMMAND.TERMINAL, bytes);
   return {
     ...done,
     terminalId,
-    masterKeyVersion: version,
-    checkValue: key ? hex(key.checkValue) : before!.checkValue,
-    ...(key?.shownKey === undefined ? {} : { masterKey: key.shownKey }),
+    masterKeyVersion: command.masterKeyVersion || before!.masterKeyVersion,
+    checkValue: command.checkValue ? hex(command.checkValue) : before!.checkValue,
+    ...(made ? { masterKey: made.shownKey } : {}),
   };
 }
 
-function algorithmOf(change: TerminalChange, before: TerminalView | null): number {
-  if (change.macAlgorithm === undefined) return before?.macAlgorithm ?? 1;
-  return MAC_ALGORITHM_NAMES.indexOf(change.macAlgorithm);
-}
-
+/** What is to become of the master key: as said, or as what is there suggests. */
 function keyModeOf(change: TerminalChange, before: TerminalView | null): KeyMode {
   const carried = change.masterKeyWrapped !== undefined && change.checkValue !== undefined;
   const named = change.masterKeyWrapped ?? change.checkValue;
@@ -168,44 +174,25 @@ function keyModeOf(change: TerminalChange, before: TerminalView | null): KeyMode
   return mode;
 }
 
-function keyOf(
-  context: ControlContext,
-  mode: KeyMode,
-  macAlgorithm: number,
-  change: TerminalChange,
-): (WrappedMasterKey & { shownKey?: string }) | null {
-  if (mode === "keep") return null;
-  if (mode === "new") return newMasterKey(context.vault, macAlgorithm);
+/** The change as a row of an import file, with what it leaves out as it was. */
+function rowOf(change: TerminalChange, before: TerminalView | null, mode: KeyMode) {
+  const { terminalId, organisationId, regionCode, domains } = change;
   const { masterKeyWrapped, checkValue } = change;
-  return receivedMasterKey(context.vault, context.keyExchangeKey, macAlgorithm, {
-    masterKeyWrapped: masterKeyWrapped!,
-    checkValue: checkValue!,
-  });
+  const received = { masterKeyVersion: nextKeyVersion(before), masterKeyWrapped, checkValue };
+  return {
+    terminalId,
+    organisationId,
+    regionCode,
+    domains,
+    concentratorId: change.concentratorId ?? before?.concentratorId ?? 0,
+    status: change.status ?? PARTY_STATUS_WORDS.word(before?.status ?? PARTY_STATUS.OPEN),
+    macAlgorithm: change.macAlgorithm ?? MAC_ALGORITHM_NAMES[before?.macAlgorithm ?? 1],
+    ...(mode === "wrapped" ? received : {}),
+  };
 }
 
-function write(
-  context: ControlContext,
-  change: TerminalChange,
-  before: TerminalView | null,
-  macAlgorithm: number,
-  key: WrappedMasterKey | null,
-  version: number,
-): Promise<CommandDone> {
-  const bytes = new Uint8Array(TERMINAL_SIZE);
-  const status = change.status ?? PARTY_STATUS_WORDS.word(before?.status ?? 1);
-  writeTerminal(bytes, 0, {
-    terminalId: change.terminalId,
-    organisationId: change.organisationId,
-    regionCode: change.regionCode,
-    domains: domainMask(change.domains),
-    concentratorId: change.concentratorId ?? before?.concentratorId ?? 0,
-    status: PARTY_STATUS_WORDS.number(status)!,
-    macAlgorithm,
-    masterKeyVersion: key ? version : 0,
-    checkValue: key?.checkValue ?? null,
-    wrappedKey: key?.wrappedKey ?? null,
-  });
-  return executeOne(context.main, COMMAND.TERMINAL, bytes);
+function nextKeyVersion(before: TerminalView | null): number {
+  return (before?.masterKeyVersion ?? 0) + 1;
 }
 
 function terminalBody(view: TerminalView): TerminalBody {
