@@ -1,12 +1,12 @@
 // Configuration: precedence, defaults, and a table of bad values with the line each must give.
 
-import { mkdtempSync, readFileSync, rmSync, statSync, chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { createAdminToken, loadAdminToken, tokensEqual } from "../src/admin-token.js";
-import { CONFIG_KEYS } from "../src/config-keys.js";
 import { ConfigError, type ConfigSources, describeConfig, loadConfig } from "../src/config.js";
+import { CONFIG_KEYS } from "../src/config-keys.js";
 import { nearestName } from "../src/nearest-name.js";
 import { createRootKey, loadKeyExchangeKey, loadRootKey } from "../src/root-key.js";
 

@@ -21,7 +21,10 @@ async function scrape(t: Test, metrics: Metrics): Promise<Map<string, number>> {
       t.fail(`not a sample: ${line}`);
       continue;
     }
-    samples.set(`${match[1]}${match[2] ? `{${match[2]}}` : ""}`, Number(match[3]!.replace("+Inf", "Infinity")));
+    samples.set(
+      `${match[1]}${match[2] ? `{${match[2]}}` : ""}`,
+      Number(match[3]!.replace("+Inf", "Infinity")),
+    );
   }
   return samples;
 }
@@ -49,15 +52,21 @@ t.test("each count is in the text under its name and labels", async (t) => {
   t.equal(samples.get('tongka_macs_total{place="pool"}'), 6);
   t.equal(samples.get("tongka_records_in_flight"), 7);
   t.equal(samples.get("tongka_journal_position"), 2 ** 40);
-  t.equal(samples.get(`tongka_build_info{version="1.2.3",commit="abc",node="${process.versions.node}"}`), 1);
+  t.equal(
+    samples.get(`tongka_build_info{version="1.2.3",commit="abc",node="${process.versions.node}"}`),
+    1,
+  );
   t.ok(samples.get("process_cpu_seconds_total")! > 0);
-  t.notOk([...samples.keys()].some((name) => name.startsWith("nodejs_")), "not the worker's own");
+  t.notOk(
+    [...samples.keys()].some((name) => name.startsWith("nodejs_")),
+    "not the worker's own",
+  );
 });
 
 t.test("histograms are cumulative and agree with what was observed", async (t) => {
   const metrics = new Metrics();
   const values = [1, 25e3, 25_001, 999e3, 1e6, 3e6, 1e9, 5e9];
-  values.forEach((ns, index) => metrics.observeLatencyNs(ns, index + 1));
+  for (const [index, ns] of values.entries()) metrics.observeLatencyNs(ns, index + 1);
   metrics.observeBatch(1);
   metrics.observeBatch(70_000);
   metrics.observeCommitNs(400e3);
