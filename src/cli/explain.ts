@@ -32,7 +32,7 @@ function unexpected(error: unknown): string {
 function systemText(code: string): string {
   const texts: Record<string, string> = {
     ENOENT: "no such file or folder",
-    EACCES: "permission denied: run as the owner of the data folder",
+    EACCES: "no permission: run as the owner of the data folder",
     EPERM: "not permitted",
     EISDIR: "is a folder, and should be a file",
     ENOTDIR: "is not a folder",
