@@ -32,3 +32,11 @@ export function compileSchema(schema: TSchema): SchemaCheck {
       })),
   };
 }
+
+/** One of a list of words. */
+export function oneOf<const Word extends string>(
+  words: readonly Word[],
+  options: { default?: Word; description?: string } = {},
+) {
+  return Type.Unsafe<Word>({ type: "string", enum: [...words], ...options });
+}

@@ -43,18 +43,38 @@ export function outcomeText(outcome: number): string {
 }
 
 /** Executes one command of `kind`; resolves when it is on disk. Throws a Problem when refused. */
-export async function executeOne(
+export function executeOne(
   main: MainThread,
   kind: number,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<CommandDone> {
-  const result = await main.ask<"execute">({ op: "execute", kind, count: 1, bytes }, [
+  return executeTogether(main, kind, 1, bytes);
+}
+
+/**
+ * Executes `count` commands that are one change; resolves when they are on disk. Throws a Problem
+ * for the first that is refused. `bytes` has a buffer of its own, which is handed over.
+ */
+export async function executeTogether(
+  main: MainThread,
+  kind: number,
+  count: number,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<CommandDone> {
+  const { outcomes, positions } = await main.ask<"execute">({ op: "execute", kind, count, bytes }, [
     bytes.buffer,
   ]);
-  const name = COMMAND_OUTCOMES[result.outcomes[0]!] ?? "COMMAND_INVALID";
-  if (name === "DONE" || name === "UNCHANGED") {
-    return { outcome: name, position: result.positions[0]! };
+  for (const outcome of outcomes) {
+    const refusal = refusalOf(outcome);
+    if (refusal) throw refusal;
   }
+  const position = positions.reduce((highest, each) => Math.max(highest, each), 0);
+  return { outcome: position === 0 ? "UNCHANGED" : "DONE", position };
+}
+
+function refusalOf(outcome: number): Problem | null {
+  const name = COMMAND_OUTCOMES[outcome] ?? "COMMAND_INVALID";
+  if (name === "DONE" || name === "UNCHANGED") return null;
   const [status, message] = REFUSALS[name];
-  throw new Problem(status, name, message);
+  return new Problem(status, name, message);
 }

@@ -153,12 +153,13 @@ export interface ControlOps {
       subjectKind?: number;
       subjectToken?: Uint8Array;
       subjectId?: number;
+      /** A number range has an entry for each of its prefixes under one entryId. */
+      entryId?: number;
       after: number;
       count: number;
     };
     result: ListEntryView[];
   };
-  listEntry: { request: { entryId: number }; result: ListEntryView | null };
   terminal: { request: { terminalId: number }; result: TerminalView | null };
   /** Terminals in order of terminalId, `after` excluded. */
   terminals: { request: { after: number; count: number }; result: TerminalView[] };

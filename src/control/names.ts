@@ -52,8 +52,3 @@ export const DOMAIN_NAMES = DOMAINS.slice(1) as DomainName[];
 export function domainNames(mask: number): DomainName[] {
   return DOMAIN_NAMES.filter((_, index) => (mask & (1 << (index + 1))) !== 0);
 }
-
-/** Bit mask of domain names. */
-export function domainMask(names: readonly string[]): number {
-  return names.reduce((mask, name) => mask | (1 << DOMAINS.indexOf(name as DomainName)), 0);
-}

@@ -1,6 +1,6 @@
 // The one home of Fastify: joins the routes to HTTP, asks for the admin token, checks bodies, words
 // errors and logs one line a request. Nothing that was sent is repeated in an answer or a log line:
-// not the path either, only the route's pattern.
+// not the path either, only the route's pattern. Scrapes and probes are logged at debug only.
 
 import { Readable } from "node:stream";
 import fastifySwagger from "@fastify/swagger";
@@ -27,6 +27,7 @@ const FRAMEWORK_PROBLEMS: Readonly<Record<string, Problem>> = {
   ),
   FST_ERR_CTP_EMPTY_JSON_BODY: new Problem(400, "INVALID_JSON", "the body is empty"),
   FST_ERR_CTP_INVALID_JSON_BODY: new Problem(400, "INVALID_JSON", "the body is not JSON"),
+  ECONNRESET: new Problem(400, "ABORTED", "the request ended before its body did"),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: new Problem(
     400,
     "INVALID",
@@ -63,7 +64,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, log)));
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, NO_ROUTE));
   app.addContentTypeParser(NDJSON_TYPE, (_request, payload, done) => done(null, payload));
-  app.addHook("onResponse", async (request, reply) => logRequest(log, request, reply));
+  const openUrls = new Set(routes.filter((route) => route.open).map((route) => route.url));
+  app.addHook("onResponse", async (request, reply) => {
+    const quiet = openUrls.has(pattern(request));
+    log[quiet ? "debug" : "info"](requestFields(request, reply), "request");
+  });
   await app.register(fastifySwagger, { openapi: openApiHead(options.version) });
   await app.register(async (scope) => {
     for (const route of routes) addRoute(scope, route, options.adminToken);
@@ -151,16 +156,13 @@ function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   return reply.code(problem.status).type("application/json").send(body);
 }
 
-function logRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
-  log.info(
-    {
-      method: request.method,
-      route: pattern(request),
-      status: reply.statusCode,
-      durationMs: Math.round(reply.elapsedTime * 10) / 10,
-    },
-    "request",
-  );
+function requestFields(request: FastifyRequest, reply: FastifyReply): Record<string, unknown> {
+  return {
+    method: request.method,
+    route: pattern(request),
+    status: reply.statusCode,
+    durationMs: Math.round(reply.elapsedTime * 10) / 10,
+  };
 }
 
 function pattern(request: FastifyRequest): string {

@@ -7,7 +7,7 @@ import { Problem } from "./problem.js";
 /** The part of a schema that a message is made of. */
 interface Described {
   type?: string;
-  const?: unknown;
+  enum?: readonly string[];
   anyOf?: Described[];
   minimum?: number;
   maximum?: number;
@@ -52,7 +52,7 @@ function explain(problem: SchemaProblem, schema: TSchema): string {
   }
   if (problem.keyword === "additionalProperties") return `${at.name}an unknown key`;
   if (problem.keyword === "boolean" || at.schema === null) return "";
-  return `${at.name === "" ? "" : at.name.trim()} must be ${expected(at.schema)}`.trim();
+  return `${at.name.replace(": ", " ")}must be ${expected(at.schema)}`;
 }
 
 /** Walks a JSON pointer through our own schema: only names that stand in it are repeated. */
@@ -75,7 +75,7 @@ function locate(path: string, schema: Described): { name: string; schema: Descri
 
 function expected(schema: Described): string {
   if (schema.anyOf) return schema.anyOf.map(expected).join(" or ");
-  if (schema.const !== undefined) return String(schema.const);
+  if (schema.enum) return `one of ${schema.enum.join(", ")}`;
   const text = schema.description === undefined ? "" : ` (${schema.description})`;
   switch (schema.type) {
     case "integer":
