@@ -2,6 +2,7 @@
 // bug: its message is masked, since nobody has checked what it may hold.
 
 import { ConfigError } from "../config.js";
+import { ControlError } from "../control/client.js";
 import { maskDigits } from "../log.js";
 import { SecretError } from "../secret-file.js";
 import { CliError } from "./cli-error.js";
@@ -17,7 +18,18 @@ export function explain(error: unknown): Explanation {
   if (error instanceof CliError) return { lines: [error.message], exitCode: error.exitCode };
   if (error instanceof ConfigError) return { lines: error.lines, exitCode: EXIT.USAGE };
   if (error instanceof SecretError) return { lines: [error.message], exitCode: EXIT.FAILED };
+  if (error instanceof ControlError) {
+    return { lines: [error.message], exitCode: exitCodeOf(error.status) };
+  }
   return { lines: [unexpected(error)], exitCode: EXIT.FAILED };
+}
+
+/** Exit code of an answer by its HTTP status; 0 when there was none. */
+function exitCodeOf(status: number): number {
+  if (status === 0 || status === 503) return EXIT.UNREACHABLE;
+  if (status === 400) return EXIT.USAGE;
+  const refused = status === 404 || status === 409 || status === 507;
+  return refused ? EXIT.REFUSED : EXIT.FAILED;
 }
 
 function unexpected(error: unknown): string {
