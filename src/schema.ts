@@ -1,10 +1,10 @@
 // The one home of typebox: schemas are JSON Schema objects with a static type, checked by a
 // compiled function. Whoever reports an error words it: nothing here echoes a value.
 
-import { Type, type Static, type TSchema } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
-export { Type, type Static, type TSchema };
+export { type Static, type TSchema, Type };
 
 /** Where and against which keyword of JSON Schema a value fails; holds no value. */
 export interface SchemaProblem {

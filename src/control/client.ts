@@ -1,12 +1,13 @@
 // The administration API from the other side: what the command line speaks to a running server.
 
 import type { CatalogueVersion, Organisation } from "../../engine/commands.js";
+import type { ImportSort } from "../import/lanes.js";
 import type { CommandDone } from "./commands.js";
-import type { ImportReport } from "./import-run.js";
 import type { CatalogueView, StatusView } from "./messages.js";
 import type { ListAddition, ListChanged, ListEntryBody } from "./routes/blacklist.js";
 import type { CardBody, CardEventBody } from "./routes/cards.js";
 import type { DecisionBody } from "./routes/decisions.js";
+import type { ImportReport } from "./routes/imports.js";
 import type { TerminalBody, TerminalChange, TerminalChanged } from "./routes/terminals.js";
 
 const DEADLINE_MS = 30_000;
@@ -38,8 +39,6 @@ export interface Page {
   after?: number;
   count?: number;
 }
-
-export type ImportSort = "organisations" | "terminals" | "cards" | "blacklist" | "catalogue";
 
 /** One method for each route; every one rejects with ControlError. */
 export class ControlClient {
@@ -136,10 +135,7 @@ export class ControlClient {
   }
 
   /** Sends rows as NDJSON: text, or chunks of bytes from a file. */
-  import(
-    sort: ImportSort,
-    rows: string | AsyncIterable<Uint8Array>,
-  ): Promise<ImportReport> {
+  import(sort: ImportSort, rows: string | AsyncIterable<Uint8Array>): Promise<ImportReport> {
     return this.send("POST", `/v1/import/${sort}`, IMPORT_DEADLINE_MS, {
       body: rows as RequestInit["body"] & {},
       headers: { "content-type": "application/x-ndjson" },

@@ -35,13 +35,6 @@ export interface CommandDone {
   position: number;
 }
 
-/** The sentence of an outcome number, as in answers and import reports. */
-export function outcomeText(outcome: number): string {
-  const name = COMMAND_OUTCOMES[outcome] ?? "COMMAND_INVALID";
-  if (name === "DONE" || name === "UNCHANGED") return name.toLowerCase();
-  return REFUSALS[name][1];
-}
-
 /** Executes one command of `kind`; resolves when it is on disk. Throws a Problem when refused. */
 export function executeOne(
   main: MainThread,

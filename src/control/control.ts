@@ -128,7 +128,7 @@ async function answer(
     return { ...(await handle(request)), id };
   } catch (error) {
     onFault(error instanceof Error ? error : new Error("the control handler threw no error"));
-    return { ok: false, cause: "a fault of the server: its log says more", id };
+    return { ok: false, cause: "a fault of the server: its log says more", fault: true, id };
   }
 }
 

@@ -1,5 +1,6 @@
 // Schemas of the fields that several routes share, and the numbers behind them as tokens.
 
+import { TERMINAL_ID_MAX } from "../../protocol/frame.js";
 import {
   PAN_BLOCK_SIZE,
   PAN_KIND_CARD,
@@ -7,7 +8,6 @@ import {
   panValid,
   writePanBlock,
 } from "../../protocol/pan.js";
-import { TERMINAL_ID_MAX } from "../../protocol/frame.js";
 import { STAN_MAX } from "../../protocol/use-record.js";
 import { dayOfText, NO_DAY } from "../dates.js";
 import { idNumberFault } from "../id-number.js";

@@ -53,6 +53,7 @@ export class MainThread {
     const waiting = this.take(answer.id);
     if (!waiting) return;
     if (answer.ok) waiting.resolve(answer.result);
+    else if ("fault" in answer) waiting.reject(new Problem(500, "INTERNAL", answer.cause));
     else waiting.reject(new Problem(409, "REFUSED", answer.cause));
   }
 

@@ -191,7 +191,9 @@ export type ControlHandler = (request: ControlRequest) => Promise<ControlRespons
 
 /** What travels on the port. */
 export type ControlQuestion = ControlRequest & { id: number };
-export type ControlAnswer = ControlResponse & { id: number };
+export type ControlAnswer = (ControlResponse | { ok: false; cause: string; fault: true }) & {
+  id: number;
+};
 
 /** Most rows of one page of a list. */
 export const PAGE_COUNT_MAX = 1000;

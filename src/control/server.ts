@@ -4,7 +4,7 @@
 
 import { Readable } from "node:stream";
 import fastifySwagger from "@fastify/swagger";
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { tokensEqual } from "../admin-token.js";
 import type { Logger } from "../log.js";
 import { Problem, type ProblemBody } from "./problem.js";
@@ -61,8 +61,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request, log)));
+  app.setErrorHandler((error, request, reply) =>
+    sendProblem(reply, toProblem(error, request, log)),
+  );
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, NO_ROUTE));
+  app.removeContentTypeParser("text/plain");
   app.addContentTypeParser(NDJSON_TYPE, (_request, payload, done) => done(null, payload));
   const openUrls = new Set(routes.filter((route) => route.open).map((route) => route.url));
   app.addHook("onResponse", async (request, reply) => {
@@ -81,7 +84,8 @@ function addRoute(app: FastifyInstance, route: Route, adminToken: string): void 
   const checkParams = validator(route.params, "path");
   const checkQuery = validator(route.query, "query");
   const isStream = route.body === "ndjson";
-  const checkBody = typeof route.body === "object" && route.body ? validator(route.body, "body") : null;
+  const checkBody =
+    typeof route.body === "object" && route.body ? validator(route.body, "body") : null;
   app.route({
     method: route.method,
     url: route.url,
@@ -91,7 +95,7 @@ function addRoute(app: FastifyInstance, route: Route, adminToken: string): void 
     },
     handler: async (request, reply) => {
       if (isStream !== request.body instanceof Readable) {
-        throw FRAMEWORK_PROBLEMS["FST_ERR_CTP_INVALID_MEDIA_TYPE"]!;
+        throw FRAMEWORK_PROBLEMS.FST_ERR_CTP_INVALID_MEDIA_TYPE!;
       }
       const params = coerceNumbers(route.params, request.params);
       const query = coerceNumbers(route.query, request.query);
@@ -117,11 +121,11 @@ function routeSchema(route: Route): Record<string, unknown> {
     summary: route.summary,
     response: { 200: { description: "done", ...route.response } },
   };
-  if (hasKeys(route.params)) schema["params"] = route.params;
-  if (hasKeys(route.query)) schema["querystring"] = route.query;
-  if (route.body === "ndjson") schema["consumes"] = [NDJSON_TYPE];
-  else if (route.body) schema["body"] = route.body;
-  if (!route.open) schema["security"] = [{ adminToken: [] }];
+  if (hasKeys(route.params)) schema.params = route.params;
+  if (hasKeys(route.query)) schema.querystring = route.query;
+  if (route.body === "ndjson") schema.consumes = [NDJSON_TYPE];
+  else if (route.body) schema.body = route.body;
+  if (!route.open) schema.security = [{ adminToken: [] }];
   return schema;
 }
 

@@ -47,7 +47,7 @@ export function coerceNumbers(schema: TSchema, values: unknown): unknown {
 function explain(problem: SchemaProblem, schema: TSchema): string {
   const at = locate(problem.path, schema as Described);
   if (problem.keyword === "required") {
-    const missing = problem.params["requiredProperties"];
+    const missing = problem.params.requiredProperties;
     return Array.isArray(missing) ? `${at.name}${missing.join(", ")} missing` : "";
   }
   if (problem.keyword === "additionalProperties") return `${at.name}an unknown key`;

@@ -1,7 +1,6 @@
 // The blacklist: entries in force and to come, added and removed. A card, holder or range to list
 // comes in the body, as in a row of an import file, and is seen by its token's first half only.
 
-import { DOMAINS, LIST_SCOPE, LIST_SUBJECT } from "../../../engine/domain.js";
 import {
   COMMAND,
   LIST_ENTRY_SIZE,
@@ -9,6 +8,7 @@ import {
   type ListEntryCommand,
   writeListEntry,
 } from "../../../engine/commands.js";
+import { DOMAINS, LIST_SCOPE, LIST_SUBJECT } from "../../../engine/domain.js";
 import { toListCommands } from "../../import/list-row.js";
 import { oneOf, type Static, Type } from "../../schema.js";
 import type { KeyVault } from "../../vault.js";
@@ -25,7 +25,7 @@ import {
   TERMINAL_ID,
   timeText,
 } from "../fields.js";
-import { PAGE_COUNT_MAX, type ListEntryView } from "../messages.js";
+import { type ListEntryView, PAGE_COUNT_MAX } from "../messages.js";
 import { LIST_CAUSE_WORDS, LIST_SUBJECT_WORDS } from "../names.js";
 import { invalid } from "../problem.js";
 import { type ControlContext, type Route, route } from "../route.js";
@@ -171,7 +171,8 @@ function partyFilter(query: { terminalId?: number; organisationId?: number }) {
   if (terminalId !== undefined && organisationId !== undefined) {
     throw invalid("give terminalId or organisationId, not both");
   }
-  if (terminalId !== undefined) return { subjectKind: LIST_SUBJECT.TERMINAL, subjectId: terminalId };
+  if (terminalId !== undefined)
+    return { subjectKind: LIST_SUBJECT.TERMINAL, subjectId: terminalId };
   if (organisationId === undefined) return {};
   return { subjectKind: LIST_SUBJECT.ORGANISATION, subjectId: organisationId };
 }

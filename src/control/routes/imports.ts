@@ -1,86 +1,36 @@
-// Import over HTTP: NDJSON in, a report of what became of its rows out. The rows are those of the
-// import files (docs), made into commands by the same functions.
+// Import over HTTP: NDJSON in, a report of what became of its rows out. Rows are those of the
+// import files (docs), made into commands by the same lanes. A bad row stops nothing, and rows that
+// are in already are unchanged: an import that broke off is simply sent again.
 
 import type { Readable } from "node:stream";
-import {
-  CARD_EVENT_SIZE,
-  COMMAND,
-  LIST_ENTRY_SIZE,
-  TERMINAL_SIZE,
-  writeCardEvent,
-  writeListEntry,
-  writeTerminal,
-} from "../../../engine/commands.js";
-import { COMMANDS_PER_BATCH_MAX } from "../../command-sink.js";
-import { toCardCommand } from "../../import/card-row.js";
-import {
-  documentBytes,
-  toCatalogueDocument,
-  toOrganisationDocument,
-} from "../../import/document-rows.js";
-import type { Checked } from "../../import/fields.js";
-import { toListCommands } from "../../import/list-row.js";
-import { toTerminalCommand } from "../../import/terminal-row.js";
-import { oneOf, Type } from "../../schema.js";
+import { fieldsOf } from "../../import/assembly.js";
+import type { LinedBatch } from "../../import/batches.js";
+import { IMPORT_SORTS, type ImportSort, laneOf } from "../../import/lanes.js";
+import { BlockEntry } from "../../import/ledger.js";
+import { oneOf, type Static, Type } from "../../schema.js";
 import { closed } from "../fields.js";
-import { ImportRun, type ImportReport, type RowCommands } from "../import-run.js";
+import type { MainThread } from "../main-thread.js";
 import { readLines } from "../ndjson.js";
 import { type ControlContext, type Route, streamRoute } from "../route.js";
 
-type Row = Readonly<Record<string, unknown>>;
-
-interface Sort {
-  kind: number;
-  commandsPerBatch: number;
-  toCommands(row: Row, context: ControlContext): Checked<RowCommands>;
-}
-
-const SORTS: Readonly<Record<string, Sort>> = {
-  organisations: {
-    kind: COMMAND.ORGANISATION,
-    commandsPerBatch: 1,
-    toCommands: (row) =>
-      map(toOrganisationDocument(row), (document) => ({ count: 1, bytes: documentBytes(document) })),
-  },
-  terminals: {
-    kind: COMMAND.TERMINAL,
-    commandsPerBatch: COMMANDS_PER_BATCH_MAX,
-    toCommands: (row, { vault, keyExchangeKey }) =>
-      map(toTerminalCommand(row, { vault, kek: keyExchangeKey }), (command) =>
-        written([command], TERMINAL_SIZE, writeTerminal),
-      ),
-  },
-  cards: {
-    kind: COMMAND.CARD_EVENT,
-    commandsPerBatch: COMMANDS_PER_BATCH_MAX,
-    toCommands: (row, { vault }) =>
-      map(toCardCommand(row, vault), (command) =>
-        written([command], CARD_EVENT_SIZE, writeCardEvent),
-      ),
-  },
-  blacklist: {
-    kind: COMMAND.LIST_ENTRY,
-    commandsPerBatch: COMMANDS_PER_BATCH_MAX,
-    toCommands: (row, { vault }) =>
-      map(toListCommands(row, vault), (commands) =>
-        written(commands, LIST_ENTRY_SIZE, writeListEntry),
-      ),
-  },
-};
-/** A file with a version and first day in its first line, and an item in each other. */
-const CATALOGUE_SORT = "catalogue";
-export const IMPORT_SORTS = [...Object.keys(SORTS), CATALOGUE_SORT];
+/** Most rejected rows that are told one by one; the rest are only counted. */
+const REJECTIONS_MAX = 10_000;
+const NO_BLOCK = { end: 0, endLine: 0 };
 
 const COUNT = Type.Integer({ minimum: 0 });
 const REPORT = closed({
   rows: COUNT,
-  applied: COUNT,
+  imported: COUNT,
   unchanged: COUNT,
   rejected: COUNT,
-  rejections: Type.Array(closed({ line: COUNT, cause: Type.String() }), {
-    description: "the first 10,000",
-  }),
+  rejections: Type.Array(
+    closed({ line: COUNT, column: Type.Optional(Type.String()), cause: Type.String() }),
+    { description: "the first 10,000" },
+  ),
 });
+
+/** What became of the rows of one import. */
+export type ImportReport = Static<typeof REPORT>;
 
 export function importRoutes(context: ControlContext): Route[] {
   return [
@@ -90,68 +40,62 @@ export function importRoutes(context: ControlContext): Route[] {
       summary: "Takes in rows; a rejected row is reported and stops nothing",
       params: closed({ sort: oneOf(IMPORT_SORTS) }),
       response: REPORT,
-      handle: ({ params, body }) => {
-        const sort = SORTS[params.sort];
-        return sort ? importRows(context, sort, body) : importCatalogue(context, body);
-      },
+      handle: ({ params, body }) => importRows(context, params.sort, body),
     }),
   ];
 }
 
 async function importRows(
-  context: ControlContext,
-  sort: Sort,
+  { main, vault, keyExchangeKey, importSizeMax }: ControlContext,
+  sort: ImportSort,
   body: Readable,
 ): Promise<ImportReport> {
-  const run = new ImportRun(context.main, sort.kind, sort.commandsPerBatch);
-  for await (const { number, row } of readLines(body, context.importSizeMax)) {
-    const commands = row ? sort.toCommands(row, context) : null;
-    if (!commands) run.reject(number, "is no JSON object");
-    else if (!commands.ok) run.reject(number, `${commands.column} ${commands.cause}`.trim());
-    else await run.add(number, commands.value);
+  const lane = laneOf(sort, { vault, kek: keyExchangeKey });
+  const run = new Run(main);
+  const batches: LinedBatch[] = [];
+  for await (const { number, row } of readLines(body, importSizeMax)) {
+    run.entry.totals.rows++;
+    const fault = row
+      ? lane.take(fieldsOf(lane.columns, row), number, batches)
+      : { column: "", cause: "is no JSON object" };
+    if (fault) run.entry.reject(number, fault.column, fault.cause);
+    if (fault || batches.length > 0) await run.send(batches);
   }
-  await run.flush();
-  return run.report;
+  lane.endBlock(batches);
+  const fault = lane.endFile(batches);
+  if (fault) run.entry.reject(1, fault.column, fault.cause, 0);
+  await run.send(batches);
+  return run.report();
 }
 
-/** A catalogue goes in whole or not at all: its first bad line rejects it. */
-async function importCatalogue(context: ControlContext, body: Readable): Promise<ImportReport> {
-  const run = new ImportRun(context.main, COMMAND.CATALOGUE, 1);
-  const rows: Row[] = [];
-  let head: Row | null = null;
-  let last = 0;
-  for await (const { number, row } of readLines(body, context.importSizeMax)) {
-    last = number;
-    if (!row) {
-      run.reject(number, "is no JSON object");
-      return run.report;
-    }
-    const fault = head === null ? null : toCatalogueDocument(1, 20200101, [row]);
-    if (fault && !fault.ok) {
-      run.reject(number, `${fault.column} ${fault.cause}`.trim());
-      return run.report;
-    }
-    if (head === null) head = row;
-    else rows.push(row);
+/** Sends batches one after another and keeps count of their rows. */
+class Run {
+  readonly entry: BlockEntry;
+  private readonly main: MainThread;
+  private readonly rejections: ImportReport["rejections"];
+
+  constructor(main: MainThread) {
+    this.entry = new BlockEntry(NO_BLOCK);
+    this.main = main;
+    this.rejections = [];
   }
-  const document = toCatalogueDocument(head?.["version"], head?.["effectiveDate"], rows);
-  if (!document.ok) run.reject(1, `${document.column} ${document.cause}`.trim());
-  else await run.add(last, { count: 1, bytes: documentBytes(document.value) });
-  await run.flush();
-  return run.report;
-}
 
-function map<A, B>(checked: Checked<A>, change: (value: A) => B): Checked<B> {
-  return checked.ok ? { ok: true, value: change(checked.value) } : checked;
-}
+  /** Resolves when all of `batches` are on disk; empties it. */
+  async send(batches: LinedBatch[]): Promise<void> {
+    for (const lined of batches) {
+      const { kind, count } = lined.batch;
+      // A copy of its own: small buffers share one that must not be handed over.
+      const bytes = new Uint8Array(lined.batch.bytes);
+      const request = { op: "execute" as const, kind, count, bytes };
+      this.entry.answered(lined, await this.main.ask<"execute">(request, [bytes.buffer]));
+    }
+    batches.length = 0;
+    const room = REJECTIONS_MAX - this.rejections.length;
+    this.rejections.push(...this.entry.rejected.slice(0, room));
+    this.entry.rejected.length = 0;
+  }
 
-/** Commands of a fixed size, back to back. */
-function written<Command>(
-  commands: readonly Command[],
-  size: number,
-  write: (bytes: Uint8Array, offset: number, command: Command) => number,
-): RowCommands {
-  const bytes = new Uint8Array(commands.length * size);
-  commands.forEach((command, index) => write(bytes, index * size, command));
-  return { count: commands.length, bytes };
+  report(): ImportReport {
+    return { ...this.entry.totals, rejections: this.rejections };
+  }
 }

@@ -12,14 +12,7 @@ import {
 import type { Checked } from "../../import/fields.js";
 import { oneOf, Type } from "../../schema.js";
 import { executeOne } from "../commands.js";
-import {
-  closed,
-  COMMAND_DONE,
-  ORGANISATION_ID,
-  PAGE,
-  page,
-  REGION_CODE,
-} from "../fields.js";
+import { COMMAND_DONE, closed, ORGANISATION_ID, PAGE, page, REGION_CODE } from "../fields.js";
 import { DOMAIN_NAMES } from "../names.js";
 import { invalid, notFound } from "../problem.js";
 import { type ControlContext, type Route, route } from "../route.js";

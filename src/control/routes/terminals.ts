@@ -1,9 +1,9 @@
 // Terminals: their profiles and master keys. A new key is shown in one answer and never again.
 
 import { COMMAND, TERMINAL_SIZE, writeTerminal } from "../../../engine/commands.js";
+import { PARTY_STATUS } from "../../../engine/domain.js";
 import { TERMINAL_ID_MAX } from "../../../protocol/frame.js";
 import { MAC_ALGORITHM_NAMES, type MacAlgorithmName } from "../../../protocol/mac-algorithms.js";
-import { PARTY_STATUS } from "../../../engine/domain.js";
 import { toTerminalCommand } from "../../import/terminal-row.js";
 import { oneOf, type Static, Type } from "../../schema.js";
 import { executeOne } from "../commands.js";
