@@ -24,7 +24,7 @@ export function loadAdminToken(
 ): string {
   const given = environment[ADMIN_TOKEN_VARIABLE]?.trim();
   const path = join(folder, ADMIN_TOKEN_FILE);
-  const token = given ?? readSecretFile(path, "admin token");
+  const token = given ?? readSecretFile(path, "admin token", "run tongka init");
   if (!TOKEN_PATTERN.test(token)) {
     const where =
       given === undefined ? `admin token ${path}` : `environment ${ADMIN_TOKEN_VARIABLE}`;

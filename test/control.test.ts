@@ -772,6 +772,21 @@ t.test(
   },
 );
 
+t.test("the client is a sink for commands made elsewhere", async (t) => {
+  const bytes = new Uint8Array(3 * 64).map((_, index) => index);
+  outcomes = [OUTCOME.DONE, OUTCOME.CARD_EXISTS];
+  const result = await client.execute({ kind: COMMAND.CARD_EVENT, count: 3, bytes });
+  t.same(executed(), { op: "execute", kind: COMMAND.CARD_EVENT, count: 3, bytes });
+  t.same([...result.outcomes], [OUTCOME.DONE, OUTCOME.CARD_EXISTS, OUTCOME.DONE]);
+  t.same([...result.positions], [70, 0, 72]);
+  const short = { kind: COMMAND.TERMINAL, count: 1, bytes: bytes.subarray(0, 95) };
+  t.match(await refusalOf(client.execute(short)), { status: 400, message: /1 to 4096 whole/ });
+  const session = { kind: COMMAND.SESSION, count: 1, bytes: bytes.subarray(0, 64) };
+  t.match(await refusalOf(client.execute(session)), { status: 400, message: /path: kind must be/ });
+  const empty = { kind: COMMAND.ORGANISATION, count: 1, bytes: new Uint8Array(0) };
+  t.match(await refusalOf(client.execute(empty)), { status: 400, message: /1 to 2,000,000/ });
+});
+
 t.test("status and checkpoint", async (t) => {
   answers.checkpoint = { checkpointPosition: 17 };
   t.same(await client.checkpoint(), { checkpointPosition: 17 });
