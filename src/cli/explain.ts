@@ -8,6 +8,9 @@ import { SecretError } from "../secret-file.js";
 import { CliError } from "./cli-error.js";
 import { EXIT } from "./exit-codes.js";
 
+/** Errors of the import that are worded for the person. */
+const MEANT_NAMES = ["ImportStoppedError", "BrokenFileError"];
+
 export interface Explanation {
   /** One line each, without the leading "tongka: ". */
   lines: readonly string[];
@@ -36,6 +39,9 @@ function unexpected(error: unknown): string {
   if (!(error instanceof Error)) return "internal error of an unknown kind";
   const { code, path } = error as NodeJS.ErrnoException;
   if (code !== undefined && path !== undefined) return `${path}: ${systemText(code)}`;
+  // A plain Error is thrown on purpose, with one line for the person; a bug throws anything else.
+  const meant = error.constructor === Error && !error.message.startsWith("invariant broken");
+  if (meant || MEANT_NAMES.includes(error.name)) return maskDigits(error.message);
   const place = error.stack?.split("\n").find((line) => line.includes("/dist/"));
   const at = place === undefined ? "" : ` (${place.trim()})`;
   return maskDigits(`internal error: ${error.message}${at}`);
