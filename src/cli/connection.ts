@@ -34,9 +34,9 @@ export const PAGE_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
-/** A client of the server's administration API. Throws ConfigError or SecretError. */
-export function connect(context: Context, options: Options): ControlClient {
-  const config = settingsOf(context, options);
+/** A client of the server's administration API. Rejects with ConfigError or SecretError. */
+export async function connect(context: Context, options: Options): Promise<ControlClient> {
+  const config = await settingsOf(context, options);
   const adminToken = loadAdminToken(config.data, context.environment);
   const given = (options.url as string | undefined) ?? lockHolder(config.data)?.controlUrl;
   return new ControlClient({ url: given ?? urlOf(config.control), adminToken });

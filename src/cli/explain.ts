@@ -1,7 +1,7 @@
 // Turns any error into lines for the person and an exit code. What is not an error we made is a
 // bug: its message is masked, since nobody has checked what it may hold.
 
-import { ConfigError } from "../config.js";
+import type { ConfigError } from "../config.js";
 import { ControlError } from "../control/client.js";
 import { maskDigits } from "../log.js";
 import { SecretError } from "../secret-file.js";
@@ -19,12 +19,17 @@ export interface Explanation {
 
 export function explain(error: unknown): Explanation {
   if (error instanceof CliError) return { lines: [error.message], exitCode: error.exitCode };
-  if (error instanceof ConfigError) return { lines: error.lines, exitCode: EXIT.USAGE };
+  if (isConfigError(error)) return { lines: error.lines, exitCode: EXIT.USAGE };
   if (error instanceof SecretError) return { lines: [error.message], exitCode: EXIT.FAILED };
   if (error instanceof ControlError) {
     return { lines: [error.message], exitCode: exitCodeOf(error.status) };
   }
   return { lines: [unexpected(error)], exitCode: EXIT.FAILED };
+}
+
+/** By its name: loading its class takes long (src/cli/settings.ts). */
+function isConfigError(error: unknown): error is ConfigError {
+  return error instanceof Error && error.name === "ConfigError";
 }
 
 /** Exit code of an answer by its HTTP status; 0 when there was none. */
