@@ -47,7 +47,7 @@ export function createLogger(
 }
 
 /** `text` with every run of eight digits and more masked. */
-function maskDigits(text: string): string {
+export function maskDigits(text: string): string {
   return text.replace(DIGIT_RUN, "[masked]");
 }
 
