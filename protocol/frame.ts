@@ -11,7 +11,7 @@
 //   16      4     sequence        u32     1..2^32-1 within a generation; 0 under the sign-on key
 //   20      4     bodySize        u32     bytes between header and MAC
 //   24      6     timeMs          u48     sender's clock, milliseconds since 1970 UTC
-//   30      2     status          u8[2]   responses: ISO 8583 response code of the frame; requests: 0
+//   30      2     status          u8[2]   responses: ISO 8583 response code; requests: 0
 //   32      n     body            bodySize bytes
 //   32 + n  16    mac             over all bytes before it
 //

@@ -5,10 +5,10 @@
 //   0       2     functionCode      u16     ISO 8583 field 70: 1 sign-on, 2 sign-off,
 //                                           101 key change, 301 echo
 //   2       1     step              u8      sign-on: 0 challenge, 1 proof; else 0
-//   3       1     macAlgorithm      u8      protocol/mac-algorithms.ts; the terminal's profile must agree
+//   3       1     macAlgorithm      u8      as in its profile, protocol/mac-algorithms.ts
 //   4       4     masterKeyVersion  u32     which master key of the terminal
 //   8       4     keyGeneration     u32     0810: generation of the session opened; else 0
-//   12      4     expiresAt         u32     0810: end of the session, seconds since 1970 UTC; else 0
+//   12      4     expiresAt         u32     0810: session's end, seconds since 1970 UTC; else 0
 //   16      16    terminalNonce     u8[16]  sign-on, key change: random, chosen by the terminal
 //   32      16    serverNonce       u8[16]  0810: random; sign-on proof: as received; else 0
 //   48      16    reserved          u8[16]  0

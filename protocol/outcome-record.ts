@@ -6,7 +6,7 @@
 //   8       4     businessDate      u32     as asked
 //   12      2     responseCode      u8[2]   ISO 8583 field 39
 //   14      2     reason            u16     protocol/reason.ts
-//   16      8     rrn               u64     position in the journal: the reference number (field 37)
+//   16      8     rrn               u64     journal position: the reference number (field 37)
 //   24      4     authorizationId   u32     field 38, 1..999,999 when approved, else 0
 //   28      1     flags             u8      bit 0: an advice that would have been declined
 //   29      1     differingField    u8      with 94: which field differs (DIFFERING_FIELDS)

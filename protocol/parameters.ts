@@ -43,8 +43,8 @@ export function writeParameters(
   offset: number,
   parameters: SessionParameters,
 ): number {
-  const ordered = Object.fromEntries(NAMES.map((name) => [name, checked(parameters, name)]));
-  const packed = packr.pack(ordered);
+  const pairs = NAMES.map((name) => [name, integer(checked(parameters, name))]);
+  const packed = packr.pack(Object.fromEntries(pairs));
   bytes.set(packed, offset);
   return packed.length;
 }
@@ -62,6 +62,11 @@ export function readParameters(bytes: Uint8Array, start: number, end: number): S
   const map = value as Record<string, unknown>;
   const pairs = NAMES.map((name) => [name, checked(map, name)]);
   return Object.fromEntries(pairs) as SessionParameters;
+}
+
+/** As a value that msgpackr writes as an integer: it makes a double of a number over 32 bits. */
+function integer(value: number): number | bigint {
+  return value > 0xffff_ffff ? BigInt(value) : value;
 }
 
 /** msgpackr's own error messages hold what it read: they end here. */

@@ -1,7 +1,14 @@
 // The generated province: reproducible, valid in every number, and true to its own rates.
 
 import { createHash } from "node:crypto";
-import { createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  createReadStream,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -79,11 +86,13 @@ t.test("numbers are valid and unique, rates and regions as stated", async (t) =>
     const [pan, idNumber, medium, status, regionCode, expiry] = row as [string, ...string[]];
     if (!panValid(pan) || pan.length !== 19) faults.push("card number");
     if (idNumberFault(idNumber!) !== "") faults.push("ID number");
-    if (people.has(idNumber!) && people.get(idNumber!) !== regionCode) faults.push("ID number twice");
+    if (people.has(idNumber!) && people.get(idNumber!) !== regionCode)
+      faults.push("ID number twice");
     pans.add(pan);
     people.set(idNumber!, regionCode!);
     const expired = Number(expiry) < OPTIONS.today ? "expired" : "good";
-    for (const key of [medium!, `${medium} ${status}`, expired]) counts[key] = (counts[key] ?? 0) + 1;
+    for (const key of [medium!, `${medium} ${status}`, expired])
+      counts[key] = (counts[key] ?? 0) + 1;
   }
   t.same(faults, []);
   t.equal(pans.size, summary.rows.cards, "no card number twice");
@@ -93,7 +102,10 @@ t.test("numbers are valid and unique, rates and regions as stated", async (t) =>
   let listed = 0;
   for await (const _row of rowsOf(path.join(folder, "blacklist.csv"))) listed++;
   t.equal(listed, summary.rows.blacklist);
-  t.ok(near(listed, HOLDERS, RATES.holderListed + RATES.cardListed + 5 / HOLDERS), `listed ${listed}`);
+  t.ok(
+    near(listed, HOLDERS, RATES.holderListed + RATES.cardListed + 5 / HOLDERS),
+    `listed ${listed}`,
+  );
 });
 
 function checkRates(test: Test, counts: Record<string, number>, cards: number): void {
@@ -111,8 +123,10 @@ function checkRates(test: Test, counts: Record<string, number>, cards: number): 
     ["expired", counts["expired"]!, cards, RATES.expired],
   ];
   for (const [name, count, total, rate] of table) {
-    test.ok(near(count, total, rate), `${name}: ${((100 * count) / total).toFixed(2)} %, ` +
-      `stated ${(100 * rate).toFixed(2)} %`);
+    test.ok(
+      near(count, total, rate),
+      `${name}: ${((100 * count) / total).toFixed(2)} %, ` + `stated ${(100 * rate).toFixed(2)} %`,
+    );
   }
 }
 
@@ -153,7 +167,10 @@ t.test("organisations, terminals and catalogue hang together", async (t) => {
   const items = new Map(catalogueOf().items.map((item) => [item.itemCode, item]));
   t.ok(items.size >= 40 && items.size === catalogueOf().items.length, `${items.size} items`);
   for (const kind of TERMINAL_KINDS) {
-    t.ok(province.terminals.some((terminal) => terminal.kind === kind), `there is a ${kind}`);
+    t.ok(
+      province.terminals.some((terminal) => terminal.kind === kind),
+      `there is a ${kind}`,
+    );
     for (const { itemCode } of USES[kind].items) t.ok(items.has(itemCode), `${itemCode} is there`);
     const curve = curveOf(kind);
     t.equal(curve.length, 96);

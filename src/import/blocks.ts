@@ -55,7 +55,10 @@ export class BlockReader {
       const { bytesRead } = await handle.read(head, 0, head.length, 0);
       const start = head.subarray(0, bytesRead);
       refuseOtherFormats(path, start);
-      const first = start.toString("latin1").replace(/^\u00ef\u00bb\u00bf/, "").trimStart();
+      const first = start
+        .toString("latin1")
+        .replace(/^\u00ef\u00bb\u00bf/, "")
+        .trimStart();
       return new BlockReader(path, handle, size, first.startsWith("{") ? "ndjson" : "csv");
     } catch (error) {
       await handle.close();
@@ -94,7 +97,8 @@ export class BlockReader {
     while (filled < bytes.length) {
       const left = bytes.length - filled;
       const { bytesRead } = await this.handle.read(bytes, filled, left, offset + filled);
-      if (bytesRead === 0) throw new BrokenFileError(`${this.path} became shorter while it was read`);
+      if (bytesRead === 0)
+        throw new BrokenFileError(`${this.path} became shorter while it was read`);
       filled += bytesRead;
     }
     return bytes;
@@ -149,7 +153,11 @@ function openRecord(text: string): number {
 
 function countNewlines(bytes: Buffer, end: number): number {
   let count = 0;
-  for (let at = bytes.indexOf(NEWLINE); at !== -1 && at < end; at = bytes.indexOf(NEWLINE, at + 1)) {
+  for (
+    let at = bytes.indexOf(NEWLINE);
+    at !== -1 && at < end;
+    at = bytes.indexOf(NEWLINE, at + 1)
+  ) {
     count++;
   }
   return count;

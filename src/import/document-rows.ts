@@ -78,7 +78,8 @@ export function checkOrganisation(fields: Fields): Checked<Organisation> {
   const organisationId = wholeOf(fields[0], BAD);
   if (organisationId < 1) return fault("organisationId", "is no identifier");
   const name = textOf(fields[1]);
-  if (name === "" || name.length > NAME_LENGTH_MAX) return fault("name", "is not 1 to 200 characters");
+  if (name === "" || name.length > NAME_LENGTH_MAX)
+    return fault("name", "is not 1 to 200 characters");
   const regionCode = regionOf(fields[2]);
   if (regionCode === BAD) return fault("regionCode", "is no GB/T 2260 code of 2, 4 or 6 digits");
   const parentId = wholeOf(fields[3], 0);
@@ -142,7 +143,8 @@ type ItemNames = Pick<CatalogueItem, "name" | "nameEn" | "function" | "kind" | "
 
 function checkItemNames(fields: Fields): Checked<ItemNames> {
   const [name, nameEn, purpose] = [textOf(fields[1]), textOf(fields[2]), textOf(fields[3])];
-  if (name === "" || name.length > NAME_LENGTH_MAX) return fault("name", "is not 1 to 200 characters");
+  if (name === "" || name.length > NAME_LENGTH_MAX)
+    return fault("name", "is not 1 to 200 characters");
   if (nameEn.length > NAME_LENGTH_MAX) return fault("nameEn", "is over 200 characters");
   if (purpose === "" || purpose.length > NAME_LENGTH_MAX) {
     return fault("function", "is not 1 to 200 characters");

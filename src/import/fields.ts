@@ -139,5 +139,7 @@ export function partyStatusOf(value: unknown): number {
 /** Names of a table of constants as they stand in files: LOST_TEMPORARY is lost-temporary. */
 export function namesOf(table: Readonly<Record<string, number>>): Map<string, number> {
   const entries = Object.entries(table);
-  return new Map(entries.map(([name, number]) => [name.toLowerCase().replaceAll("_", "-"), number]));
+  return new Map(
+    entries.map(([name, number]) => [name.toLowerCase().replaceAll("_", "-"), number]),
+  );
 }

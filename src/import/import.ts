@@ -148,7 +148,8 @@ class FileImport {
     } catch (error) {
       this.failure ??= error;
     }
-    if (this.failure !== null) throw stopped(this.options.path, this.failure, this.ledger.state.line);
+    if (this.failure !== null)
+      throw stopped(this.options.path, this.failure, this.ledger.state.line);
     return this.summary(!finished);
   }
 
@@ -242,8 +243,8 @@ class FileImport {
   }
 
   private keepState(finished: boolean): void {
-    if (finished) return removeState(this.statePath);
-    if (this.lane.whole || this.ledger.state.offset === 0) return;
+    if (finished) removeState(this.statePath);
+    if (finished || this.lane.whole || this.ledger.state.offset === 0) return;
     this.ledger.state.seconds = this.seconds();
     writeState(this.statePath, this.ledger.state);
     this.stateWrittenMs = performance.now();

@@ -194,7 +194,8 @@ function rangeOf(text: string): Checked<Subject> {
   if (from === undefined || to === undefined || rest.length > 0) {
     return fault("subject", "is not two numbers with a hyphen between");
   }
-  if (!isDigits(from) || !isDigits(to)) return fault("subject", "is not 1 to 19 digits on each side");
+  if (!isDigits(from) || !isDigits(to))
+    return fault("subject", "is not 1 to 19 digits on each side");
   if (from.length !== to.length) return fault("subject", "has two numbers of different length");
   if (from > to) return fault("subject", "runs downwards");
   return numbered(LIST_SUBJECT.NUMBER_RANGE, prefixesOfRange(from, to));

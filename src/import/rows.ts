@@ -104,7 +104,8 @@ function readJson(
     // The error's message holds a piece of the input: it is dropped.
     return "is not JSON";
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "is no JSON object";
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return "is no JSON object";
   const object = value as Record<string, unknown>;
   for (let i = 0; i < columns.length; i++) {
     fields[i] = Object.hasOwn(object, columns[i]!) ? object[columns[i]!] : undefined;

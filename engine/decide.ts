@@ -1,0 +1,221 @@
+// The ladder: may this card be used here, now, for this? Early returns in order of precedence, the
+// first that holds is the reason. It reads the state and changes nothing; what it finds on the way
+// (rows) it leaves in the use, for apply and the journal.
+
+import { REASON } from "../protocol/reason.js";
+import type { CompiledItem } from "./catalogue.js";
+import { CARD_STATUS, LIST_CAUSE, LIST_SUBJECT } from "./domain.js";
+import { differingField, USE_AWAITED, USE_COUNTED, USE_REVERSED } from "./duplicates.js";
+import type { State } from "./state.js";
+import {
+  amountValid,
+  formatValid,
+  type Use,
+  USE_AMOUNT_WORD,
+  USE_ITEM_WORD,
+  USE_WORDS,
+} from "./use.js";
+
+/**
+ * Whether the message may be looked at: its form, whom it speaks for, its business date. Refusals
+ * here are recorded, and a repeat is judged anew: there is no place to remember them by.
+ */
+export function admit(state: State, use: Use): number {
+  if (!formatValid(use)) return REASON.FORMAT_INVALID;
+  use.terminalRow = findTerminal(state, use);
+  if (use.terminalRow === 0) return REASON.TERMINAL_UNKNOWN;
+  if (!speaksFor(state, use)) return REASON.TERMINAL_NOT_OF_SENDER;
+  if (use.businessDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
+  if (use.businessDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
+  if (use.isReversal && use.originalDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
+  if (use.isReversal && use.originalDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
+  return REASON.APPROVED;
+}
+
+/** Decides an admitted use that is no repeat. */
+export function decide(state: State, use: Use): number {
+  return use.isReversal ? decideReversal(state, use) : decideUse(state, use);
+}
+
+function decideUse(state: State, use: Use): number {
+  const parties = state.parties;
+  const terminal = use.terminalRow;
+  const organisation = parties.organisation(terminal);
+  use.cardRow = findCard(state, use);
+
+  if (awaited(state, use)) return REASON.REVERSAL_CAME_FIRST;
+  if (!parties.open(terminal)) return REASON.TERMINAL_CLOSED;
+  if (!organisation.open) return REASON.ORGANISATION_CLOSED;
+  const item = state.catalogue.find(use.itemCode);
+  if (parties.listed(terminal) && terminalListed(state, use, item)) return REASON.TERMINAL_LISTED;
+  if (organisation.listed && organisationListed(state, use, item)) {
+    return REASON.ORGANISATION_LISTED;
+  }
+  if (!amountValid(use)) return REASON.AMOUNT_INVALID;
+  if (!use.panValid) return REASON.CARD_NUMBER_INVALID;
+  if (use.cardRow === 0) return REASON.CARD_UNKNOWN;
+  if (item === undefined) return REASON.ITEM_UNKNOWN;
+  if (state.today < item.startDay) return REASON.ITEM_NOT_STARTED;
+  if (state.today > item.endDay) return REASON.ITEM_ENDED;
+  const domains = parties.domains(terminal) & organisation.domains;
+  if ((domains & item.domainBit) === 0) return REASON.DOMAIN_NOT_ALLOWED;
+  if (!regionServed(item, parties.regionCode(terminal))) return REASON.REGION_NOT_SERVED;
+  if ((item.media & (1 << use.medium)) === 0) return REASON.MEDIUM_NOT_ALLOWED;
+  if (state.cards.medium(use.cardRow) !== use.medium) return REASON.MEDIUM_DIFFERS;
+  const card = cardReason(state, use);
+  if (card !== REASON.APPROVED) return card;
+  const listed = listReason(state, use, item);
+  if (listed !== REASON.APPROVED) return listed;
+  if (use.amountMinor > item.amountMinorMax) return REASON.AMOUNT_OVER_LIMIT;
+  // After this point, the authorization must be approved.
+  return REASON.APPROVED;
+}
+
+function decideReversal(state: State, use: Use): number {
+  const uses = state.duplicates.of(use.originalDate);
+  const row = uses.find(use.terminalId, use.originalStan);
+  if (row === 0 || uses.waiting(row)) return REASON.ORIGINAL_NOT_FOUND;
+  const originalState = uses.state(row);
+  if ((originalState & USE_AWAITED) !== 0) return REASON.ALREADY_REVERSED;
+  if (originalDiffers(uses.table.words, row, use)) return REASON.ORIGINAL_DIFFERS;
+  if ((originalState & USE_REVERSED) !== 0) return REASON.ALREADY_REVERSED;
+  if ((originalState & USE_COUNTED) === 0) return REASON.ORIGINAL_DECLINED;
+  // After this point, the reversal must be approved.
+  use.cardRow = findCard(state, use);
+  return REASON.APPROVED;
+}
+
+/** Row of the first message under the same terminal, date and STAN; a waiting row is none. */
+export function findFirst(state: State, use: Use): number {
+  const uses = state.duplicates.of(use.businessDate);
+  const row = uses.find(use.terminalId, use.stan);
+  if (row === 0) return 0;
+  return uses.waiting(row) ? 0 : row;
+}
+
+/** Number of the field in which a repeat differs, 0 none (DIFFERING_FIELDS). */
+export function repeatDiffers(state: State, use: Use, row: number): number {
+  return differingField(state.duplicates.of(use.businessDate), row, use);
+}
+
+function findTerminal(state: State, use: Use): number {
+  const parties = state.parties;
+  if (parties.terminalId(use.senderRow) === use.terminalId) return use.senderRow;
+  return parties.find(use.terminalId);
+}
+
+function speaksFor(state: State, use: Use): boolean {
+  if (use.terminalRow === use.senderRow) return true;
+  const senderId = state.parties.terminalId(use.senderRow);
+  return state.parties.concentratorId(use.terminalRow) === senderId;
+}
+
+function awaited(state: State, use: Use): boolean {
+  const uses = state.duplicates.of(use.businessDate);
+  const row = uses.find(use.terminalId, use.stan);
+  return row !== 0 && (uses.state(row) & USE_AWAITED) !== 0;
+}
+
+function findCard(state: State, use: Use): number {
+  const t = use.tokens;
+  const base = use.tokenBase;
+  return state.cards.index.find(t[base]!, t[base + 1]!, t[base + 2]!, t[base + 3]!);
+}
+
+function regionServed(item: CompiledItem, regionCode: number): boolean {
+  const ranges = item.regionRanges;
+  for (let i = 0; i < ranges.length; i += 2) {
+    if (regionCode >= ranges[i]! && regionCode < ranges[i + 1]!) return true;
+  }
+  return false;
+}
+
+function cardReason(state: State, use: Use): number {
+  switch (state.cards.status(use.cardRow)) {
+    case CARD_STATUS.ACTIVE:
+      break;
+    case CARD_STATUS.ISSUED:
+      return REASON.CARD_NOT_ACTIVE;
+    case CARD_STATUS.SEALED:
+      return REASON.CARD_SEALED;
+    case CARD_STATUS.LOCKED:
+      return REASON.CARD_LOCKED;
+    case CARD_STATUS.LOST_TEMPORARY:
+      return REASON.CARD_LOST_TEMPORARY;
+    case CARD_STATUS.LOST:
+      return REASON.CARD_LOST;
+    case CARD_STATUS.REPLACED:
+      return REASON.CARD_REPLACED;
+    default:
+      return REASON.CARD_CANCELLED;
+  }
+  return state.today > state.cards.expiryDay(use.cardRow) ? REASON.CARD_EXPIRED : REASON.APPROVED;
+}
+
+function listReason(state: State, use: Use, item: CompiledItem): number {
+  const { cards, holders, blacklist } = state;
+  if (cards.listed(use.cardRow)) {
+    use.listRow = listed(state, use.tokens, use.tokenBase, item.domain, item.itemCode);
+    if (use.listRow !== 0) {
+      const stolen = blacklist.cause(use.listRow) === LIST_CAUSE.STOLEN;
+      return stolen ? REASON.CARD_STOLEN : REASON.CARD_LISTED;
+    }
+  }
+  for (let i = 1; i <= use.prefixCount; i++) {
+    use.listRow = listed(state, use.tokens, use.tokenBase + 4 * i, item.domain, item.itemCode);
+    if (use.listRow !== 0) return REASON.NUMBER_RANGE_LISTED;
+  }
+  const holderRow = cards.holderRow(use.cardRow);
+  if (holders.listed(holderRow)) {
+    const base = holderRow * holders.table.rowWords;
+    use.listRow = listed(state, holders.table.words, base, item.domain, item.itemCode);
+    if (use.listRow !== 0) return REASON.HOLDER_LISTED;
+  }
+  return REASON.APPROVED;
+}
+
+function listed(
+  state: State,
+  subject: Int32Array,
+  offset: number,
+  domain: number,
+  itemCode: number,
+): number {
+  const row = state.blacklist.find(subject, offset);
+  return row === 0 ? 0 : state.blacklist.inForce(row, state.nowSeconds, domain, itemCode);
+}
+
+function terminalListed(state: State, use: Use, item: CompiledItem | undefined): boolean {
+  return idListed(state, use, LIST_SUBJECT.TERMINAL, use.terminalId, item);
+}
+
+function organisationListed(state: State, use: Use, item: CompiledItem | undefined): boolean {
+  const { organisationId } = state.parties.organisation(use.terminalRow);
+  return idListed(state, use, LIST_SUBJECT.ORGANISATION, organisationId, item);
+}
+
+function idListed(
+  state: State,
+  use: Use,
+  kind: number,
+  id: number,
+  item: CompiledItem | undefined,
+): boolean {
+  const row = state.blacklist.subjects.find(id, kind, 0, 0);
+  const domain = item === undefined ? 0 : item.domain;
+  use.listRow = state.blacklist.inForce(row, state.nowSeconds, domain, use.itemCode);
+  return use.listRow !== 0;
+}
+
+/** A reversal names the card, item and amount of its original. */
+function originalDiffers(words: Int32Array, row: number, use: Use): boolean {
+  const base = row * USE_WORDS;
+  for (let i = 0; i < 4; i++) {
+    if (words[base + i] !== use.tokens[use.tokenBase + i]) return true;
+  }
+  return (
+    words[base + USE_ITEM_WORD] !== use.itemCode ||
+    words[base + USE_AMOUNT_WORD] !== use.words[use.base + USE_AMOUNT_WORD] ||
+    words[base + USE_AMOUNT_WORD + 1] !== use.words[use.base + USE_AMOUNT_WORD + 1]
+  );
+}

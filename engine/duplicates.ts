@@ -1,0 +1,244 @@
+// What has been answered, by terminal, business date and STAN, so that a repeat gets the first
+// answer. One table for each business date kept; the oldest is dropped whole when a date begins.
+//
+// A row is the journal record of the use (engine/use.ts) with words 14 and 15 replaced:
+//   word  field
+//   14    position   low 32 bits
+//   15    state      bits 0..15 position from bit 32, bits 16..18 USE_COUNTED, _REVERSED, _AWAITED
+//
+// Row 0, word 0: the business date (YYYYMMDD) of the table, 0 when unused.
+//
+// The twist is the index: neighbouring STANs of a terminal stand in one cache line of slots, since
+// terminals count upwards. Slots are as in RowIndex; the table never holds more than its limit, so
+// the index is made at full size and never grows.
+
+import { assert } from "../protocol/assert.js";
+import { WORD_RANGE } from "../protocol/endian.js";
+import { dayOfDate } from "./calendar.js";
+import { mix } from "./row-index.js";
+import { Table } from "./table.js";
+import {
+  messageClass,
+  type Use,
+  USE_CATALOGUE_WORD,
+  USE_CARD_ROW_WORD,
+  USE_DATE_WORD,
+  USE_ITEM_WORD,
+  USE_KINDS_WORD,
+  USE_LOCAL_TIME_WORD,
+  USE_AMOUNT_WORD,
+  USE_REFERENCE_WORD,
+  USE_STAN_WORD,
+  USE_TERMINAL_WORD,
+  USE_WORDS,
+} from "./use.js";
+
+/** The use stands in its card's counters. */
+export const USE_COUNTED = 1 << 16;
+/** A reversal has taken it back. */
+export const USE_REVERSED = 1 << 17;
+/** A reversal arrived first: the row waits for its original. */
+export const USE_AWAITED = 1 << 18;
+const STATE_MASK = USE_COUNTED | USE_REVERSED | USE_AWAITED;
+
+const POSITION_WORD = USE_CATALOGUE_WORD;
+const STATE_WORD = USE_CARD_ROW_WORD;
+const ROW_MASK = (1 << 27) - 1;
+const GROUP_SHIFT = 4;
+const GROUP_MASK = (1 << GROUP_SHIFT) - 1;
+const DATE_WORD = 0;
+
+/** The uses of one business date. */
+export class DateUses {
+  readonly table: Table;
+  private slots: Int32Array;
+
+  constructor(id: number, usesMax: number) {
+    this.table = new Table(id, `uses-${id}`, USE_WORDS, usesMax + 1);
+    assert(this.table.rowsMax <= ROW_MASK, "row numbers fit a slot");
+    this.slots = newSlots(usesMax);
+  }
+
+  get businessDate(): number {
+    return this.table.words[DATE_WORD]!;
+  }
+
+  /** Empties the table and gives it to another date. */
+  begin(businessDate: number): void {
+    if (this.table.rowCount > 1) {
+      this.table.clear();
+      this.slots = newSlots(this.table.rowsMax - 1);
+    }
+    this.table.touch(0);
+    this.table.words[DATE_WORD] = businessDate;
+  }
+
+  find(terminalId: number, stan: number): number {
+    const mask = this.slots.length - 1;
+    const hash = mix(terminalId, stan >> GROUP_SHIFT);
+    const tag = hash & ~ROW_MASK;
+    const words = this.table.words;
+    for (let i = start(hash, stan) & mask; ; i = (i + 1) & mask) {
+      const slot = this.slots[i]!;
+      if (slot === 0) return 0;
+      if ((slot & ~ROW_MASK) !== tag) continue;
+      const base = (slot & ROW_MASK) * USE_WORDS;
+      if (words[base + USE_TERMINAL_WORD] === terminalId && words[base + USE_STAN_WORD] === stan) {
+        return slot & ROW_MASK;
+      }
+    }
+  }
+
+  /** Adds a row for a key that is not there. The caller has looked at `table.full`. */
+  add(terminalId: number, stan: number): number {
+    const row = this.table.append();
+    const base = row * USE_WORDS;
+    this.table.words[base + USE_TERMINAL_WORD] = terminalId;
+    this.table.words[base + USE_STAN_WORD] = stan;
+    this.place(row, terminalId, stan);
+    return row;
+  }
+
+  position(row: number): number {
+    const base = row * USE_WORDS;
+    const high = this.table.words[base + STATE_WORD]! & 0xffff;
+    return (this.table.words[base + POSITION_WORD]! >>> 0) + high * WORD_RANGE;
+  }
+
+  state(row: number): number {
+    return this.table.words[row * USE_WORDS + STATE_WORD]! & STATE_MASK;
+  }
+
+  setState(row: number, state: number): void {
+    this.table.touch(row);
+    const word = row * USE_WORDS + STATE_WORD;
+    this.table.words[word] = (this.table.words[word]! & ~STATE_MASK) | state;
+  }
+
+  setPosition(row: number, position: number): void {
+    const base = row * USE_WORDS;
+    const words = this.table.words;
+    words[base + POSITION_WORD] = position | 0;
+    const high = Math.floor(position / WORD_RANGE);
+    assert(high <= 0xffff, "a position has 48 bits");
+    words[base + STATE_WORD] = (words[base + STATE_WORD]! & STATE_MASK) | high;
+  }
+
+  reason(row: number): number {
+    return this.table.words[row * USE_WORDS + USE_KINDS_WORD]! >>> 16;
+  }
+
+  /** Whether a reversal made this row and its original has not come. */
+  waiting(row: number): boolean {
+    return this.messageClass(row) === 0;
+  }
+
+  messageClass(row: number): number {
+    return (this.table.words[row * USE_WORDS + USE_KINDS_WORD]! >>> 8) & 0xff;
+  }
+
+  /** After loading: the index from the rows. */
+  rebuild(): void {
+    this.slots = newSlots(this.table.rowsMax - 1);
+    const words = this.table.words;
+    for (let row = 1; row < this.table.rowCount; row++) {
+      const base = row * USE_WORDS;
+      this.place(row, words[base + USE_TERMINAL_WORD]!, words[base + USE_STAN_WORD]!);
+    }
+  }
+
+  private place(row: number, terminalId: number, stan: number): void {
+    const mask = this.slots.length - 1;
+    const hash = mix(terminalId, stan >> GROUP_SHIFT);
+    let i = start(hash, stan) & mask;
+    while (this.slots[i] !== 0) i = (i + 1) & mask;
+    this.slots[i] = (hash & ~ROW_MASK) | row;
+  }
+}
+
+/**
+ * Which field of a repeat differs from the first message, as a number of DIFFERING_FIELDS
+ * (protocol/outcome-record.ts); 0 when none does.
+ */
+export function differingField(uses: DateUses, row: number, use: Use): number {
+  const first = uses.table.words;
+  const f = row * USE_WORDS;
+  const { words, base, tokens, tokenBase } = use;
+  if (uses.messageClass(row) !== messageClass(use.mti)) return 1;
+  for (let i = 0; i < 4; i++) if (first[f + i] !== tokens[tokenBase + i]) return 2;
+  if (first[f + USE_ITEM_WORD] !== words[base + USE_ITEM_WORD]) return 3;
+  if (first[f + USE_AMOUNT_WORD] !== words[base + USE_AMOUNT_WORD]) return 4;
+  if (first[f + USE_AMOUNT_WORD + 1] !== words[base + USE_AMOUNT_WORD + 1]) return 4;
+  if (first[f + USE_LOCAL_TIME_WORD] !== words[base + USE_LOCAL_TIME_WORD]) return 5;
+  if ((first[f + USE_KINDS_WORD]! & 0xff) !== use.medium) return 6;
+  if (!use.isReversal) return 0;
+  if (first[f + USE_REFERENCE_WORD] !== use.originalStan) return 7;
+  if (first[f + USE_REFERENCE_WORD + 1] !== use.originalDate) return 8;
+  return 0;
+}
+
+/** The dates kept: today's, those before it that are configured, and the next. */
+export class Duplicates {
+  readonly dates: DateUses[] = [];
+  /** Oldest business date kept and newest taken (YYYYMMDD), by the time of the block. */
+  oldestDate = 0;
+  newestDate = 0;
+
+  constructor(firstId: number, datesKept: number, usesPerDateMax: number) {
+    for (let i = 0; i <= datesKept; i++) this.dates.push(new DateUses(firstId + i, usesPerDateMax));
+  }
+
+  /** The uses of a date from oldestDate to newestDate. */
+  of(businessDate: number): DateUses {
+    for (const uses of this.dates) if (uses.businessDate === businessDate) return uses;
+    assert(false, "a kept date has its table");
+  }
+
+  /**
+   * Moves on to the dates in force, oldest first, one for each table. A date's table follows from
+   * the date alone, so it does not matter on which days a block was written.
+   */
+  moveTo(dates: readonly number[]): void {
+    assert(dates.length === this.dates.length, "one table for each date");
+    this.oldestDate = dates[0]!;
+    this.newestDate = dates.at(-1)!;
+    for (const date of dates) {
+      const uses = this.dates[dayOfDate(date) % this.dates.length]!;
+      if (uses.businessDate !== date) uses.begin(date);
+    }
+  }
+
+  rebuild(): void {
+    for (const uses of this.dates) uses.rebuild();
+    const dates = this.dates.map((uses) => uses.businessDate).sort((a, b) => a - b);
+    this.oldestDate = dates[0]!;
+    this.newestDate = dates.at(-1)!;
+  }
+
+  /** Rows remembered, all dates together. */
+  get count(): number {
+    return this.dates.reduce((sum, uses) => sum + uses.table.rowCount - 1, 0);
+  }
+}
+
+/** Copies a use into its row, as the journal has it. */
+export function fillRow(uses: DateUses, row: number, use: Use, kindsWord: number): void {
+  uses.table.touch(row);
+  const words = uses.table.words;
+  const base = row * USE_WORDS;
+  for (let i = 0; i < 4; i++) words[base + i] = use.tokens[use.tokenBase + i]!;
+  for (let i = USE_TERMINAL_WORD; i < USE_KINDS_WORD; i++) words[base + i] = use.words[use.base + i]!;
+  words[base + USE_KINDS_WORD] = kindsWord;
+  words[base + USE_REFERENCE_WORD] = use.originalStan;
+  words[base + USE_REFERENCE_WORD + 1] = use.originalDate;
+  assert(words[base + USE_DATE_WORD] === uses.businessDate, "a use stands under its date");
+}
+
+function start(hash: number, stan: number): number {
+  return (hash << GROUP_SHIFT) | (stan & GROUP_MASK);
+}
+
+function newSlots(usesMax: number): Int32Array {
+  const count = 2 ** Math.ceil(Math.log2(Math.max(usesMax * 2, 1024)));
+  return new Int32Array(new SharedArrayBuffer(count * 4));
+}

@@ -1,0 +1,260 @@
+// The engine: a deterministic state machine behind a journal. The shell hands it frames, records
+// and commands in order; it decides, applies, and writes what it did into the block being filled.
+// It reads no clock, socket, disk or random number: a block brings its time.
+//
+// Order of calls: openBlock, then for each frame beginFrame, use..., endFrame, or command, then
+// seal. Replay applies sealed blocks to the same end.
+
+import { assert } from "../protocol/assert.js";
+import {
+  OUTCOME_AUTHORIZATION_ID_OFFSET,
+  OUTCOME_FLAG_WOULD_DECLINE,
+  OUTCOME_RESPONSE_CODE_OFFSET,
+  OUTCOME_RRN_OFFSET,
+} from "../protocol/outcome-record.js";
+import { isAdviceMti } from "../protocol/mti.js";
+import { writeU64 } from "../protocol/endian.js";
+import { REASON, RESPONSE_CODE_WORDS } from "../protocol/reason.js";
+import { USE_RECORD_SIZE } from "../protocol/use-record.js";
+import { apply } from "./apply.js";
+import { BlockWriter } from "./block.js";
+import { commandSize, OUTCOME } from "./commands.js";
+import { admit, decide, findFirst, repeatDiffers } from "./decide.js";
+import { executeCommand } from "./execute.js";
+import { State, type StateLimits } from "./state.js";
+import {
+  classMti,
+  messageClass,
+  type Use,
+  USE_CARD_ROW_WORD,
+  USE_CATALOGUE_WORD,
+  USE_DATE_WORD,
+  USE_KINDS_WORD,
+  USE_REFERENCE_WORD,
+  USE_STAN_WORD,
+  USE_TERMINAL_WORD,
+} from "./use.js";
+
+const AUTHORIZATION_ID_RANGE = 999_999;
+const RESPONSE_WORD = OUTCOME_RESPONSE_CODE_OFFSET >> 2;
+const RRN_WORD = OUTCOME_RRN_OFFSET >> 2;
+const AUTHORIZATION_WORD = OUTCOME_AUTHORIZATION_ID_OFFSET >> 2;
+const FLAGS_WORD = 7;
+const APPROVED_CODE = RESPONSE_CODE_WORDS[REASON.APPROVED]!;
+/** Returned by `use` for a repeat, which is answered and not recorded. */
+export const REPEATED = -1;
+
+export class Engine {
+  readonly state: State;
+  private block: BlockWriter;
+  private open = false;
+
+  constructor(limits: StateLimits, block: BlockWriter) {
+    this.state = new State(limits);
+    this.block = block;
+  }
+
+  /** Whether a block is open and holds nothing yet, or none is open. */
+  get idle(): boolean {
+    return !this.open || this.block.empty;
+  }
+
+  /**
+   * Opens a block in `block`; `timeMs` is its time. One that is open goes on, and while it is
+   * empty its time goes on too.
+   */
+  openBlock(block: BlockWriter, timeMs: number): void {
+    if (this.open && !this.block.empty) return;
+    const { registers } = this.state;
+    this.state.advanceTime(timeMs);
+    this.block = block;
+    this.block.begin(
+      registers.position + 1,
+      registers.timeMs,
+      this.state.catalogue.version,
+      registers.blacklistPosition,
+    );
+    this.open = true;
+  }
+
+  /** Whether an entry with `size` bytes of records fits the open block. */
+  fits(size: number): boolean {
+    return this.block.fits(size);
+  }
+
+  /** Starts the entry of an authenticated frame, whose sequence `sessionBase` has not seen. */
+  beginFrame(
+    mti: number,
+    senderRow: number,
+    keyGeneration: number,
+    sessionBase: number,
+    sequence: number,
+  ): void {
+    assert(this.open, "a block is open");
+    this.state.sessions.takeSequence(senderRow, sessionBase, sequence);
+    const senderId = this.state.parties.terminalId(senderRow);
+    this.block.beginEntry(mti, senderId, keyGeneration, sequence);
+  }
+
+  endFrame(): void {
+    if (this.block.endEntry()) this.state.registers.position++;
+  }
+
+  /**
+   * Answers one use of the frame begun: decides, applies and records it, or finds its first
+   * answer. Writes the outcome record at word `outBase` of `out`. Returns the reason, or REPEATED.
+   */
+  use(use: Use, out: Int32Array, outBase: number): number {
+    const admitted = admit(this.state, use);
+    if (admitted !== REASON.APPROVED) return this.refuse(use, admitted, 0, out, outBase);
+    const first = findFirst(this.state, use);
+    if (first !== 0) {
+      const differing = repeatDiffers(this.state, use, first);
+      if (differing === 0) return this.repeat(use, first, out, outBase);
+      return this.refuse(use, REASON.DUPLICATE_DIFFERS, differing, out, outBase);
+    }
+    if (!this.hasRoom(use)) return this.refuse(use, REASON.DUPLICATES_FULL, 0, out, outBase);
+    const reason = decide(this.state, use);
+    const position = this.record(use, reason);
+    apply(this.state, use, reason, position);
+    writeOutcome(out, outBase, use, use.mti, reason, position, 0);
+    return reason;
+  }
+
+  /**
+   * Executes one command as an entry of its own kind begun by `beginCommands`. Returns its OUTCOME;
+   * it is recorded when that is DONE.
+   */
+  command(kind: number, bytes: Uint8Array): number {
+    const position = this.state.registers.position + 1;
+    const outcome = executeCommand(this.state, kind, bytes, position);
+    if (outcome !== OUTCOME.DONE) return outcome;
+    this.state.registers.position = position;
+    this.block.addBytes(bytes);
+    return outcome;
+  }
+
+  /** Starts an entry of commands of one kind. */
+  beginCommands(kind: number): void {
+    assert(this.open, "a block is open");
+    this.block.beginEntry(kind, 0, 0, 0);
+  }
+
+  /** Ends it; an entry in which no command was done is taken back. */
+  endCommands(): void {
+    this.block.endEntryUnlessEmpty();
+  }
+
+  /** Seals the open block and returns its writer: `bytes` up to `size` are to be committed. */
+  seal(): BlockWriter {
+    assert(this.open && !this.block.empty, "there is something to seal");
+    const { registers } = this.state;
+    registers.blockHash = this.block.seal(registers.blockHash);
+    this.open = false;
+    assert(
+      this.block.firstPosition + this.block.positionCount - 1 === registers.position,
+      "the block ends at the last position",
+    );
+    return this.block;
+  }
+
+  private hasRoom(use: Use): boolean {
+    const { duplicates } = this.state;
+    const uses = duplicates.of(use.businessDate).table;
+    if (!use.isReversal) return !uses.full;
+    const originals = duplicates.of(use.originalDate).table;
+    const needed = originals === uses ? 2 : 1;
+    return uses.rowCount + needed <= uses.rowsMax && originals.rowCount < originals.rowsMax;
+  }
+
+  /** Records a use that is declined before it can be remembered. */
+  private refuse(
+    use: Use,
+    reason: number,
+    differing: number,
+    out: Int32Array,
+    outBase: number,
+  ): number {
+    const position = this.record(use, reason);
+    writeOutcome(out, outBase, use, use.mti, reason, position, differing);
+    return reason;
+  }
+
+  private repeat(use: Use, row: number, out: Int32Array, outBase: number): number {
+    const uses = this.state.duplicates.of(use.businessDate);
+    const mti = classMti(uses.messageClass(row));
+    writeOutcome(out, outBase, use, mti, uses.reason(row), uses.position(row), 0);
+    return REPEATED;
+  }
+
+  /** Writes the journal record of a use and takes its position. */
+  private record(use: Use, reason: number): number {
+    const word = this.block.addRecord(USE_RECORD_SIZE);
+    const words = this.block.words;
+    const from = use.words;
+    const base = use.base;
+    for (let i = 0; i < 4; i++) words[word + i] = use.tokens[use.tokenBase + i]!;
+    for (let i = USE_TERMINAL_WORD; i < USE_KINDS_WORD; i++) words[word + i] = from[base + i]!;
+    words[word + USE_KINDS_WORD] = use.medium | (messageClass(use.mti) << 8) | (reason << 16);
+    words[word + USE_REFERENCE_WORD] = use.originalStan;
+    words[word + USE_REFERENCE_WORD + 1] = use.originalDate;
+    if (use.listRow !== 0) {
+      writeU64(words, word + USE_REFERENCE_WORD, this.state.blacklist.entryId(use.listRow));
+    }
+    words[word + USE_CATALOGUE_WORD] = this.state.catalogue.version;
+    words[word + USE_CARD_ROW_WORD] = use.cardRow;
+    return ++this.state.registers.position;
+  }
+}
+
+/** Whether a reason leaves its use remembered under terminal, date and STAN. */
+export function isRemembered(reason: number): boolean {
+  return !NOT_REMEMBERED.has(reason);
+}
+
+const NOT_REMEMBERED = new Set<number>([
+  REASON.FORMAT_INVALID,
+  REASON.TERMINAL_UNKNOWN,
+  REASON.TERMINAL_NOT_OF_SENDER,
+  REASON.DATE_TOO_OLD,
+  REASON.DATE_AHEAD,
+  REASON.DUPLICATE_DIFFERS,
+  REASON.DUPLICATES_FULL,
+]);
+
+/** An advice that is remembered is accepted, whatever we would have answered. */
+export function responseCodeWord(mti: number, reason: number): number {
+  if (isAdviceMti(mti) && isRemembered(reason)) return APPROVED_CODE;
+  return RESPONSE_CODE_WORDS[reason]!;
+}
+
+/** The authorization number of an approved use at `position`: 1..999,999. */
+export function authorizationId(position: number): number {
+  return (position % AUTHORIZATION_ID_RANGE) + 1;
+}
+
+function writeOutcome(
+  out: Int32Array,
+  base: number,
+  use: Use,
+  mti: number,
+  reason: number,
+  position: number,
+  differing: number,
+): void {
+  const code = reason === REASON.APPROVED ? APPROVED_CODE : responseCodeWord(mti, reason);
+  const wouldDecline = code === APPROVED_CODE && reason !== REASON.APPROVED;
+  out[base] = use.words[use.base + USE_TERMINAL_WORD]!;
+  out[base + 1] = use.words[use.base + USE_STAN_WORD]!;
+  out[base + 2] = use.words[use.base + USE_DATE_WORD]!;
+  out[base + RESPONSE_WORD] = code | (reason << 16);
+  writeU64(out, base + RRN_WORD, position);
+  out[base + AUTHORIZATION_WORD] = reason === REASON.APPROVED ? authorizationId(position) : 0;
+  out[base + FLAGS_WORD] = (wouldDecline ? OUTCOME_FLAG_WOULD_DECLINE : 0) | (differing << 8);
+}
+
+/** Records of a command kind in an entry: their one size, or the whole entry for JSON kinds. */
+export function recordSize(kind: number, entrySize: number): number {
+  const size = commandSize(kind);
+  return size === 0 ? entrySize : size;
+}

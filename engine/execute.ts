@@ -1,0 +1,79 @@
+// Executes a command: reads it from its bytes, judges it, applies it. A refused command changes
+// nothing. Replay runs the very same.
+
+import { parseCatalogue, catalogueProblem } from "./catalogue.js";
+import { executeCardEvent } from "./card-events.js";
+import {
+  type CatalogueVersion,
+  COMMAND,
+  DOCUMENT_SIZE_MAX,
+  OUTCOME,
+  readCardEvent,
+  readListEntry,
+  readSession,
+  readTerminal,
+  writeListEntry,
+} from "./commands.js";
+import { executeListEntry } from "./list-entries.js";
+import { executeOrganisation, executeSession, executeTerminal } from "./party-commands.js";
+import { parseOrganisation } from "./parties.js";
+import type { State } from "./state.js";
+
+/**
+ * Executes the command of `kind` in `bytes`, which takes journal position `position` if it is
+ * done. May write into `bytes` what the engine adds (the number of a blacklist entry).
+ */
+export function executeCommand(
+  state: State,
+  kind: number,
+  bytes: Uint8Array,
+  position: number,
+): number {
+  switch (kind) {
+    case COMMAND.CARD_EVENT:
+      return executeCardEvent(state, readCardEvent(bytes, 0));
+    case COMMAND.LIST_ENTRY: {
+      const command = readListEntry(bytes, 0);
+      const outcome = executeListEntry(state, command, position);
+      writeListEntry(bytes, 0, command);
+      return outcome;
+    }
+    case COMMAND.TERMINAL:
+      return executeTerminal(state, readTerminal(bytes, 0));
+    case COMMAND.SESSION:
+      return executeSession(state, readSession(bytes, 0));
+    case COMMAND.ORGANISATION:
+      return executeOrganisation(state, parse(bytes, parseOrganisation), bytes);
+    case COMMAND.CATALOGUE:
+      return executeCatalogue(state, parse(bytes, parseCatalogue), bytes);
+    default:
+      return OUTCOME.COMMAND_INVALID;
+  }
+}
+
+function executeCatalogue(
+  state: State,
+  catalogue: CatalogueVersion | null,
+  bytes: Uint8Array,
+): number {
+  if (catalogue === null || catalogueProblem(catalogue) !== "") return OUTCOME.CATALOGUE_INVALID;
+  const stored = state.documents.get(`catalogue/${catalogue.version}`);
+  if (stored !== undefined) {
+    const same = Buffer.compare(stored, bytes) === 0;
+    return same ? OUTCOME.UNCHANGED : OUTCOME.CATALOGUE_VERSION_EXISTS;
+  }
+  const latest = state.catalogue.versions().at(-1) ?? 0;
+  if (catalogue.version < latest) return OUTCOME.CATALOGUE_VERSION_EXISTS;
+  state.catalogue.publish(catalogue, Uint8Array.from(bytes), state.today);
+  return OUTCOME.DONE;
+}
+
+function parse<T>(bytes: Uint8Array, parser: (bytes: Uint8Array) => T): T | null {
+  if (bytes.length > DOCUMENT_SIZE_MAX) return null;
+  try {
+    const value = parser(bytes);
+    return typeof value === "object" ? value : null;
+  } catch {
+    return null;
+  }
+}

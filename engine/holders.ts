@@ -1,0 +1,63 @@
+// The holder table: one row for each person with a card, found by the token of the ID number.
+//
+//   word  field
+//   0     token               4 words
+//   4     chipCount           u16 low: chip cards in use (issued to lost); u16 high: electronic
+//   5     flags               bit 0: has had an entry on the blacklist
+//   6     firstCardRow        the holder's first card
+//   7     reserved            0
+
+import { RowIndex } from "./row-index.js";
+import { Table } from "./table.js";
+
+const HOLDER_COUNTS_WORD = 4;
+const HOLDER_FLAGS_WORD = 5;
+const HOLDER_FIRST_CARD_WORD = 6;
+const HOLDER_WORDS = 8;
+const FLAG_LISTED = 1;
+const ELECTRONIC_ONE = 1 << 16;
+
+export class Holders {
+  readonly table: Table;
+  readonly index: RowIndex;
+
+  constructor(id: number, holdersMax: number) {
+    this.table = new Table(id, "holders", HOLDER_WORDS, holdersMax + 1);
+    this.index = new RowIndex(this.table, 0, 4);
+  }
+
+  get count(): number {
+    return this.table.rowCount - 1;
+  }
+
+  listed(row: number): boolean {
+    return (this.table.words[row * HOLDER_WORDS + HOLDER_FLAGS_WORD]! & FLAG_LISTED) !== 0;
+  }
+
+  /** Chip cards of the holder that have not ended. */
+  chipCount(row: number): number {
+    return this.table.words[row * HOLDER_WORDS + HOLDER_COUNTS_WORD]! & 0xffff;
+  }
+
+  add(token: Int32Array): number {
+    const row = this.table.append();
+    for (let i = 0; i < 4; i++) this.table.words[row * HOLDER_WORDS + i] = token[i]!;
+    this.index.insert(row);
+    return row;
+  }
+
+  setListed(row: number, listed: boolean): void {
+    this.table.touch(row);
+    this.table.words[row * HOLDER_WORDS + HOLDER_FLAGS_WORD] = listed ? FLAG_LISTED : 0;
+  }
+
+  /** Adds (`by` 1) or takes away (-1) a card in use of the medium (1 chip, 2 electronic). */
+  countCard(row: number, medium: number, by: number, cardRow: number): void {
+    this.table.touch(row);
+    const base = row * HOLDER_WORDS;
+    const words = this.table.words;
+    const one = medium === 1 ? 1 : ELECTRONIC_ONE;
+    words[base + HOLDER_COUNTS_WORD] = words[base + HOLDER_COUNTS_WORD]! + by * one;
+    if (words[base + HOLDER_FIRST_CARD_WORD] === 0) words[base + HOLDER_FIRST_CARD_WORD] = cardRow;
+  }
+}

@@ -1,0 +1,165 @@
+// An index from a key of 1, 2 or 4 words inside a table's rows to the row: open addressing, linear
+// probing, one 32-bit slot for each entry. A slot is the row number (27 bits) with five bits of the
+// key's hash above it, so that a probe that meets another key seldom reads that key's row.
+//
+// The twist: it grows without a pause. At 80 % it takes a table of slots twice the size and each
+// later insert moves some slots over; look-ups ask both until the old one is empty.
+// Invariant: each indexed row stands in exactly one slot of one of the two.
+
+import { assert } from "../protocol/assert.js";
+import type { Table } from "./table.js";
+
+const ROW_BITS = 27;
+const ROW_MASK = (1 << ROW_BITS) - 1;
+const SLOT_EMPTY = 0;
+/** Row 0 is no record, so a slot with hash bits and row 0 can stand for a removed one. */
+const SLOT_REMOVED = 1 << ROW_BITS;
+const SLOTS_MIN = 1024;
+/** At 0.8 full growth starts; moving 8 slots an insert ends it long before 0.8 is met again. */
+const LOAD_NUMERATOR = 4;
+const LOAD_DENOMINATOR = 5;
+const MOVED_PER_INSERT = 8;
+
+export class RowIndex {
+  private slots: Int32Array;
+  private usedCount = 0;
+  private oldSlots: Int32Array | null = null;
+  private oldCursor = 0;
+
+  constructor(
+    private readonly table: Table,
+    private readonly keyOffset: number,
+    private readonly keyWords: 1 | 2 | 4,
+    slotCount = SLOTS_MIN,
+  ) {
+    assert(table.rowsMax <= ROW_MASK, "row numbers fit a slot");
+    this.slots = newSlots(powerOfTwo(Math.max(slotCount, SLOTS_MIN)));
+  }
+
+  /** The row with this key (unused words 0), or 0. */
+  find(a: number, b: number, c: number, d: number): number {
+    const hash = mix(a, b);
+    const row = this.findIn(this.slots, hash, a, b, c, d);
+    if (row !== 0 || this.oldSlots === null) return row;
+    return this.findIn(this.oldSlots, hash, a, b, c, d);
+  }
+
+  /** Adds a row whose key words are written and not in the index yet. */
+  insert(row: number): void {
+    if (this.oldSlots !== null) this.move(MOVED_PER_INSERT);
+    else if ((this.usedCount + 1) * LOAD_DENOMINATOR > this.slots.length * LOAD_NUMERATOR) {
+      this.grow();
+    }
+    this.place(row);
+  }
+
+  /** Removes a row; its key words are still as they were when it was inserted. */
+  remove(row: number): void {
+    const hash = this.rowHash(row);
+    if (removeFrom(this.slots, hash, row)) return;
+    const removed = this.oldSlots !== null && removeFrom(this.oldSlots, hash, row);
+    assert(removed, "the removed row is in the index");
+  }
+
+  /** Empties the index and adds rows 1 to rowCount-1 for which `included` holds. */
+  rebuild(included: ((row: number) => boolean) | null): void {
+    const expected = Math.max(SLOTS_MIN, Math.ceil((this.table.rowCount * 3) / 2));
+    this.slots = newSlots(powerOfTwo(expected));
+    this.oldSlots = null;
+    this.usedCount = 0;
+    for (let row = 1; row < this.table.rowCount; row++) {
+      if (included === null || included(row)) this.place(row);
+    }
+  }
+
+  /** Bytes of the index. */
+  get size(): number {
+    return this.slots.byteLength + (this.oldSlots?.byteLength ?? 0);
+  }
+
+  private findIn(
+    slots: Int32Array,
+    hash: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+  ): number {
+    const mask = slots.length - 1;
+    const tag = hash & ~ROW_MASK;
+    const words = this.table.words;
+    const rowWords = this.table.rowWords;
+    const keyWords = this.keyWords;
+    for (let i = hash & mask; ; i = (i + 1) & mask) {
+      const slot = slots[i]!;
+      if (slot === SLOT_EMPTY) return 0;
+      if ((slot & ~ROW_MASK) !== tag) continue;
+      const row = slot & ROW_MASK;
+      const k = row * rowWords + this.keyOffset;
+      if (row === 0 || words[k] !== a) continue;
+      if (keyWords === 1) return row;
+      if (words[k + 1] !== b) continue;
+      if (keyWords === 2 || (words[k + 2] === c && words[k + 3] === d)) return row;
+    }
+  }
+
+  private place(row: number): void {
+    const hash = this.rowHash(row);
+    const mask = this.slots.length - 1;
+    let i = hash & mask;
+    while (this.slots[i] !== SLOT_EMPTY) i = (i + 1) & mask;
+    this.slots[i] = (hash & ~ROW_MASK) | row;
+    this.usedCount++;
+  }
+
+  private rowHash(row: number): number {
+    const k = row * this.table.rowWords + this.keyOffset;
+    return mix(this.table.words[k]!, this.keyWords === 1 ? 0 : this.table.words[k + 1]!);
+  }
+
+  private grow(): void {
+    this.oldSlots = this.slots;
+    this.oldCursor = 0;
+    this.slots = newSlots(this.slots.length * 2);
+    this.usedCount = 0;
+    this.move(MOVED_PER_INSERT);
+  }
+
+  private move(slotCount: number): void {
+    const old = this.oldSlots!;
+    const end = Math.min(this.oldCursor + slotCount, old.length);
+    for (; this.oldCursor < end; this.oldCursor++) {
+      const row = old[this.oldCursor]! & ROW_MASK;
+      if (row === 0) continue;
+      this.place(row);
+      old[this.oldCursor] = SLOT_REMOVED;
+    }
+    if (end === old.length) this.oldSlots = null;
+  }
+}
+
+function removeFrom(slots: Int32Array, hash: number, row: number): boolean {
+  const mask = slots.length - 1;
+  for (let i = hash & mask; slots[i] !== SLOT_EMPTY; i = (i + 1) & mask) {
+    if ((slots[i]! & ROW_MASK) !== row) continue;
+    slots[i] = SLOT_REMOVED;
+    return true;
+  }
+  return false;
+}
+
+function newSlots(count: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(count * 4));
+}
+
+function powerOfTwo(value: number): number {
+  return 2 ** Math.ceil(Math.log2(value));
+}
+
+/** Finalizer of MurmurHash3 over two words: keys such as numbers of terminals are not random. */
+export function mix(a: number, b: number): number {
+  let h = a ^ Math.imul(b, 0x9e3779b1);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

@@ -1,0 +1,146 @@
+// The state: all tables, documents and registers. State = all blocks of the journal applied in
+// order, so whatever is here must follow from blocks alone. Indexes and compiled forms are derived
+// and stand in no checkpoint and no hash.
+
+import { Blacklist, idSubject } from "./blacklist.js";
+import { type BusinessDay, addDays, businessDateAt, localDay } from "./calendar.js";
+import { Cards } from "./cards.js";
+import { Catalogue } from "./catalogue.js";
+import { Documents } from "./documents.js";
+import { LIST_SUBJECT } from "./domain.js";
+import { Duplicates } from "./duplicates.js";
+import { Sha256 } from "./hash.js";
+import { Holders } from "./holders.js";
+import { Parties } from "./parties.js";
+import { Sessions } from "./sessions.js";
+import type { Table } from "./table.js";
+
+/** Sizes and rules that the state is made with; a journal is replayed under the same rules. */
+export interface StateLimits {
+  cardsMax: number;
+  holdersMax: number;
+  terminalsMax: number;
+  blacklistMax: number;
+  usesPerDateMax: number;
+  /** Business dates whose uses are remembered: the current one and those before, 1..7. */
+  businessDatesKept: number;
+  sessionsMax: number;
+  /** How long the session keys before a key change stay valid. */
+  keyOverlapSeconds: number;
+  businessDay: BusinessDay;
+}
+
+/** The few scalars of the state. */
+export interface Registers {
+  /** Position of the last event. */
+  position: number;
+  /** Time of the last block, ms since 1970 UTC; never goes back. */
+  timeMs: number;
+  /** Position of the last change of the blacklist. */
+  blacklistPosition: number;
+  /** Hash of the last block, hex. */
+  blockHash: string;
+}
+
+export const BLOCK_HASH_START = "0".repeat(64);
+
+export class State {
+  readonly documents = new Documents();
+  readonly cards: Cards;
+  readonly holders: Holders;
+  readonly parties: Parties;
+  readonly sessions: Sessions;
+  readonly blacklist: Blacklist;
+  readonly catalogue = new Catalogue(this.documents);
+  readonly duplicates: Duplicates;
+  readonly tables: readonly Table[];
+  readonly registers: Registers = {
+    position: 0,
+    timeMs: 0,
+    blacklistPosition: 0,
+    blockHash: BLOCK_HASH_START,
+  };
+  /** Derived from timeMs. */
+  nowSeconds = 0;
+  today = 0;
+  businessDate = 0;
+
+  constructor(readonly limits: StateLimits) {
+    this.cards = new Cards(1, limits.cardsMax);
+    this.holders = new Holders(2, limits.holdersMax);
+    this.parties = new Parties(3, limits.terminalsMax, this.documents);
+    this.sessions = new Sessions(4, limits.terminalsMax, limits.sessionsMax);
+    this.blacklist = new Blacklist(5, limits.blacklistMax);
+    this.duplicates = new Duplicates(16, limits.businessDatesKept, limits.usesPerDateMax);
+    this.tables = [
+      this.cards.table,
+      this.holders.table,
+      this.parties.table,
+      this.sessions.table,
+      this.blacklist.table,
+      ...this.duplicates.dates.map((uses) => uses.table),
+    ];
+  }
+
+  /** Moves the state's time on; a time that goes back is taken as no time passed. */
+  advanceTime(timeMs: number): void {
+    if (timeMs <= this.registers.timeMs) return;
+    this.registers.timeMs = timeMs;
+    this.nowSeconds = Math.floor(timeMs / 1000);
+    const day = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
+    if (day !== this.today) {
+      this.today = day;
+      this.catalogue.enforce(day);
+    }
+    const businessDate = businessDateAt(timeMs, this.limits.businessDay);
+    if (businessDate === this.businessDate) return;
+    this.businessDate = businessDate;
+    this.duplicates.moveTo(this.datesKept());
+  }
+
+  /** Rebuilds everything derived, after the tables, documents and registers were loaded. */
+  rebuild(): void {
+    const { timeMs } = this.registers;
+    this.nowSeconds = Math.floor(timeMs / 1000);
+    this.today = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
+    this.businessDate = timeMs === 0 ? 0 : businessDateAt(timeMs, this.limits.businessDay);
+    this.cards.index.rebuild(null);
+    this.holders.index.rebuild(null);
+    this.blacklist.rebuild();
+    this.parties.rebuild();
+    for (const view of this.parties.organisations.values()) {
+      const subject = idSubject(LIST_SUBJECT.ORGANISATION, view.organisationId);
+      view.listed = this.blacklist.find(subject) !== 0;
+    }
+    this.catalogue.rebuild(this.today);
+    this.duplicates.rebuild();
+    if (timeMs !== 0) this.duplicates.moveTo(this.datesKept());
+  }
+
+  /** SHA-256 over registers, tables and documents, hex: equal states have equal hashes. */
+  hash(): string {
+    const hash = new Sha256();
+    hash.update(JSON.stringify(this.registers));
+    for (const table of this.tables) {
+      hash.update(`${table.id}:${table.rowCount};`);
+      hash.updateWords(table.used());
+    }
+    for (const key of this.documents.keys()) {
+      hash.update(`${key};`);
+      hash.update(this.documents.get(key)!);
+    }
+    return hash.hex();
+  }
+
+  invariants(): void {
+    for (const table of this.tables) table.invariants();
+  }
+
+  private datesKept(): number[] {
+    const dates: number[] = [];
+    for (let i = 1 - this.limits.businessDatesKept; i <= 1; i++) {
+      dates.push(addDays(this.businessDate, i));
+    }
+    return dates;
+  }
+}

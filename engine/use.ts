@@ -1,0 +1,157 @@
+// One use as the engine works on it: a reusable object that a wire record or a journal record is
+// read into, and the journal record itself.
+//
+// Journal record of a use, 64 bytes: the wire record (protocol/use-record.ts) with the card number
+// replaced by its token and what was decided in place of the reserved fields.
+//
+//   offset  size  field              type
+//   0       16    token
+//   16      28    as on the wire: terminalId, stan, businessDate, itemCode, amountMinor, localTime
+//   44      1     medium             u8, as on the wire
+//   45      1     messageClass       u8, the MTI without its last digit: 0x10, 0x12, 0x40, 0x42
+//   46      2     reason             u16, protocol/reason.ts
+//   48      8     reference          reversals: originalStan, originalBusinessDate; uses declined by
+//                                    the blacklist: entryId as u64; else 0
+//   56      4     catalogueVersion   u32, in force
+//   60      4     cardRow            u32, row in the card table; 0 unknown card
+
+import { WORD_RANGE } from "../protocol/endian.js";
+import {
+  isAdviceMti,
+  isReversalMti,
+  MTI_REVERSAL_ADVICE,
+  MTI_REVERSAL_REQUEST,
+  MTI_USE_ADVICE,
+  MTI_USE_REQUEST,
+} from "../protocol/mti.js";
+import {
+  AMOUNT_MINOR_MAX,
+  ITEM_CODE_MAX,
+  MEDIUM_CHIP,
+  MEDIUM_ELECTRONIC,
+  STAN_MAX,
+} from "../protocol/use-record.js";
+import { TERMINAL_ID_MAX } from "../protocol/frame.js";
+
+export const USE_WORDS = 16;
+export const USE_TERMINAL_WORD = 4;
+export const USE_STAN_WORD = 5;
+export const USE_DATE_WORD = 6;
+export const USE_ITEM_WORD = 7;
+export const USE_AMOUNT_WORD = 8;
+export const USE_LOCAL_TIME_WORD = 10;
+/** medium, messageClass << 8, reason << 16 in the journal; medium, flags, reserved on the wire. */
+export const USE_KINDS_WORD = 11;
+export const USE_REFERENCE_WORD = 12;
+export const USE_CATALOGUE_WORD = 14;
+export const USE_CARD_ROW_WORD = 15;
+
+/** A use being decided. One object serves all: it is filled again for each record. */
+export class Use {
+  /** Words of the record (wire or journal), and where in them it starts. */
+  words: Int32Array = new Int32Array(USE_WORDS);
+  base = 0;
+  /** Words of the tokens: the card's token and those of its prefixes, 4 words each. */
+  tokens: Int32Array = new Int32Array(4);
+  tokenBase = 0;
+  /** Prefix tokens that follow the card's token, one for each prefix length on the blacklist. */
+  prefixCount = 0;
+  mti = 0;
+  terminalId = 0;
+  stan = 0;
+  businessDate = 0;
+  itemCode = 0;
+  /** Fen; -1 when negative on the wire. May be over the maximum. */
+  amountMinor = 0;
+  medium = 0;
+  originalStan = 0;
+  originalDate = 0;
+  panValid = false;
+  /** Row of the sender in the terminal table. */
+  senderRow = 0;
+  /** Found while deciding: rows, or 0. */
+  terminalRow = 0;
+  cardRow = 0;
+  /** Blacklist row that declines it, or 0. */
+  listRow = 0;
+  isAdvice = false;
+  isReversal = false;
+}
+
+/** Fills the fields that a wire record and a journal record have in common. */
+export function readUse(use: Use, mti: number, words: Int32Array, base: number): void {
+  use.words = words;
+  use.base = base;
+  use.mti = mti;
+  use.isAdvice = isAdviceMti(mti);
+  use.isReversal = isReversalMti(mti);
+  use.terminalId = words[base + USE_TERMINAL_WORD]!;
+  use.stan = words[base + USE_STAN_WORD]!;
+  use.businessDate = words[base + USE_DATE_WORD]!;
+  use.itemCode = words[base + USE_ITEM_WORD]!;
+  use.amountMinor = readAmount(words, base);
+  use.medium = words[base + USE_KINDS_WORD]! & 0xff;
+  use.originalStan = use.isReversal ? words[base + USE_REFERENCE_WORD]! : 0;
+  use.originalDate = use.isReversal ? words[base + USE_REFERENCE_WORD + 1]! : 0;
+  use.terminalRow = 0;
+  use.cardRow = 0;
+  use.listRow = 0;
+}
+
+/** Whether every field of a wire record but card number and amount is in its range. */
+export function formatValid(use: Use): boolean {
+  const words = use.words;
+  const base = use.base;
+  if (use.terminalId < 1 || use.terminalId > TERMINAL_ID_MAX) return false;
+  if (use.stan < 1 || use.stan > STAN_MAX || !dateValid(use.businessDate)) return false;
+  if (use.itemCode < 1 || use.itemCode > ITEM_CODE_MAX) return false;
+  if (use.medium !== MEDIUM_CHIP && use.medium !== MEDIUM_ELECTRONIC) return false;
+  if (words[base + USE_KINDS_WORD]! >>> 8 !== 0) return false;
+  if (words[base + USE_CATALOGUE_WORD] !== 0 || words[base + USE_CARD_ROW_WORD] !== 0) return false;
+  if (use.isReversal) {
+    return use.originalStan >= 1 && use.originalStan <= STAN_MAX && dateValid(use.originalDate);
+  }
+  return words[base + USE_REFERENCE_WORD] === 0 && words[base + USE_REFERENCE_WORD + 1] === 0;
+}
+
+export function amountValid(use: Use): boolean {
+  return use.amountMinor >= 0 && use.amountMinor <= AMOUNT_MINOR_MAX;
+}
+
+/** The byte that stands for a use's MTI in the journal. */
+export function messageClass(mti: number): number {
+  return mti >> 4;
+}
+
+/** The MTI of a message class. */
+export function classMti(value: number): number {
+  return value << 4;
+}
+
+/** Whether a number is the kind of a journal entry that holds uses. */
+export const USE_MTIS = [
+  MTI_USE_REQUEST,
+  MTI_USE_ADVICE,
+  MTI_REVERSAL_REQUEST,
+  MTI_REVERSAL_ADVICE,
+] as const;
+
+function readAmount(words: Int32Array, base: number): number {
+  const high = words[base + USE_AMOUNT_WORD + 1]!;
+  if (high < 0) return -1;
+  return high * WORD_RANGE + (words[base + USE_AMOUNT_WORD]! >>> 0);
+}
+
+/** A cheap look at the digits; a date that is not in the calendar is never one that is kept. */
+function dateValid(date: number): boolean {
+  const dayOfMonth = date % 100;
+  const month = ((date / 100) | 0) % 100;
+  return (
+    date >= 19_700_101 &&
+    date <= 99_991_231 &&
+    month >= 1 &&
+    month <= 12 &&
+    dayOfMonth >= 1 &&
+    dayOfMonth <= 31
+  );
+}
