@@ -13,13 +13,13 @@ import {
   FRAME_HEADER_SIZE,
   FRAME_PROBLEM,
   type FrameHeader,
-  frameProblem,
-  frameVerified,
   FUNCTION_KEY_CHANGE,
   FUNCTION_SIGN_OFF,
+  frameProblem,
+  frameVerified,
+  MANAGEMENT_RECORD_SIZE,
   type Mac,
   type Management,
-  MANAGEMENT_RECORD_SIZE,
   MTI_MANAGEMENT_REQUEST,
   MTI_MANAGEMENT_RESPONSE,
   OUTCOME_RECORD_SIZE,
@@ -27,8 +27,8 @@ import {
   readManagement,
   readUseRecord,
   responseMti,
-  sealFrame,
   SIGN_ON_CHALLENGE,
+  sealFrame,
   USE_RECORD_SIZE,
   type UseRecord,
   writeFrameHeader,
@@ -192,7 +192,11 @@ export class ScriptedServer {
       serverNonce,
     );
     const request = createMac(this.algorithm, requestKey);
-    const keys = { request, response: createMac(this.algorithm, responseKey), sequences: new Set<number>() };
+    const keys = {
+      request,
+      response: createMac(this.algorithm, responseKey),
+      sequences: new Set<number>(),
+    };
     this.sessions.set(keyGeneration, keys);
     return { keyGeneration, keys };
   }
