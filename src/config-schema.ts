@@ -1,7 +1,12 @@
 // Every configuration key with its default, range, unit and meaning: the one table from which the
 // type, the checks, the help text and the documents are made.
 
-import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE, FRAME_RECORDS_MAX } from "../protocol/frame.js";
+import {
+  FRAME_HEADER_SIZE,
+  FRAME_MAC_SIZE,
+  FRAME_RECORDS_MAX,
+  MANAGEMENT_BODY_SIZE_MAX,
+} from "../protocol/frame.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { oneOf, type Static, Type } from "./schema.js";
 
@@ -11,6 +16,8 @@ export function useFrameSize(records: number): number {
 }
 
 const FRAME_SIZE_DEFAULT = useFrameSize(FRAME_RECORDS_MAX);
+/** Sign-on must fit whatever the records do. */
+const FRAME_SIZE_LEAST = FRAME_HEADER_SIZE + MANAGEMENT_BODY_SIZE_MAX + FRAME_MAC_SIZE;
 const MEBIBYTE = 1_048_576;
 
 function whole(value: number, minimum: number, maximum: number, unit: string, text: string) {
@@ -33,7 +40,7 @@ const TERMINALS = Type.Object({
   connectionsMax: whole(20_000, 1, 1_000_000, "connections", "most open connections"),
   frameSizeMax: whole(
     FRAME_SIZE_DEFAULT,
-    useFrameSize(1),
+    FRAME_SIZE_LEAST,
     FRAME_SIZE_DEFAULT,
     "bytes",
     "largest frame taken; a larger one closes the connection",
@@ -54,7 +61,7 @@ const CONTROL = Type.Object({
   keyExchangeKeyFile: text(
     "",
     0,
-    "file (mode 0600, hex, 16, 24 or 32 bytes) with the AES key under which terminal keys arrive wrapped",
+    "private file with the AES key (hex) under which terminal keys arrive wrapped",
   ),
 });
 
@@ -121,7 +128,7 @@ const CRYPTO = Type.Object({
   }),
 });
 
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
 const LOG = Type.Object({
   level: oneOf(LOG_LEVELS, { default: "info", description: "least severity that is logged" }),

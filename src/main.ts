@@ -37,6 +37,8 @@ async function main(): Promise<number> {
 
 try {
   process.exitCode = await main();
+  // A standard input that was read from would keep the process until its other end closes.
+  process.stdin.destroy();
 } catch (error) {
   if (interruption.signal.aborted) {
     process.exitCode = EXIT.INTERRUPTED;

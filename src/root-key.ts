@@ -28,22 +28,33 @@ export function loadRootKey(
 ): Uint8Array {
   const given = environment[ROOT_KEY_VARIABLE];
   if (given !== undefined) {
-    return keyFromHex(given.trim(), `environment ${ROOT_KEY_VARIABLE}`, [ROOT_KEY_SIZE]);
+    return keyFromHex(
+      given.trim(),
+      `environment ${ROOT_KEY_VARIABLE}`,
+      [ROOT_KEY_SIZE],
+      "set it right",
+    );
   }
   const path = join(folder, ROOT_KEY_FILE);
-  return keyFromHex(readSecretFile(path, "root key"), `root key ${path}`, [ROOT_KEY_SIZE]);
+  const text = readSecretFile(path, "root key", "run tongka init, or restore it from its backup");
+  return keyFromHex(text, `root key ${path}`, [ROOT_KEY_SIZE], "restore it from its backup");
 }
 
 /** The AES key (16, 24 or 32 bytes, hex) under which terminal keys arrive wrapped (RFC 3394). */
 export function loadKeyExchangeKey(path: string): Uint8Array {
-  const text = readSecretFile(path, "key-exchange key");
-  return keyFromHex(text, `key-exchange key ${path}`, KEY_EXCHANGE_KEY_SIZES);
+  const text = readSecretFile(path, "key-exchange key", "set control.keyExchangeKeyFile right");
+  return keyFromHex(text, `key-exchange key ${path}`, KEY_EXCHANGE_KEY_SIZES, "write it anew");
 }
 
-function keyFromHex(text: string, where: string, sizes: readonly number[]): Uint8Array {
+function keyFromHex(
+  text: string,
+  where: string,
+  sizes: readonly number[],
+  remedy: string,
+): Uint8Array {
   if (!/^[0-9a-fA-F]*$/.test(text) || !sizes.includes(text.length / 2)) {
     const digits = sizes.map((size) => size * 2).join(" or ");
-    throw new SecretError(`${where}: must be ${digits} hex digits; restore it from its backup`);
+    throw new SecretError(`${where}: must be ${digits} hex digits: ${remedy}`);
   }
   return new Uint8Array(Buffer.from(text, "hex"));
 }

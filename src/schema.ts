@@ -14,7 +14,7 @@ export interface SchemaProblem {
   params: Readonly<Record<string, unknown>>;
 }
 
-export interface SchemaCheck {
+interface SchemaCheck {
   check(value: unknown): boolean;
   problems(value: unknown): SchemaProblem[];
 }

@@ -32,15 +32,18 @@ export function createSecretFile(path: string, what: string, text: string): void
   syncFolder(dirname(path));
 }
 
-/** Reads a secret file, spaces trimmed. Throws SecretError with what to do. */
-export function readSecretFile(path: string, what: string): string {
+/**
+ * Reads a secret file, spaces trimmed. Throws SecretError with what to do; `whenMissing` is what
+ * to do when there is no such file.
+ */
+export function readSecretFile(path: string, what: string, whenMissing: string): string {
   let file: number;
   try {
     file = openSync(path, "r");
   } catch (error) {
     const code = codeOf(error);
-    const hint = code === "ENOENT" ? "there is none: run tongka init, or restore it" : code;
-    throw new SecretError(`${what} ${path}: ${hint}`);
+    const why = code === "ENOENT" ? `no such file: ${whenMissing}` : `cannot be read (${code})`;
+    throw new SecretError(`${what} ${path}: ${why}`);
   }
   try {
     const { mode, size } = fstatSync(file);

@@ -4,9 +4,12 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Writable } from "node:stream";
 import t from "tap";
 import { COMMANDS } from "../src/cli/commands.js";
 import { EXIT, EXIT_CODE_HELP } from "../src/cli/exit-codes.js";
+import { Output } from "../src/cli/output.js";
+import { runProgram } from "../src/cli/program.js";
 import { ROOT } from "./source-text.js";
 
 const MAIN = join(ROOT, "dist", "src", "main.js");
@@ -49,7 +52,7 @@ const words = COMMANDS.flatMap((spec) =>
 
 t.test("every help text has examples and exit codes", async (t) => {
   for (const command of [[], ...words]) {
-    const { code, stdout, stderr } = await tongka([...command, "--help"]);
+    const { code, stdout, stderr } = await helpOf(command);
     const name = ["tongka", ...command].join(" ");
     t.equal(code, EXIT.OK, `${name} --help`);
     t.equal(stderr, "", `${name} --help says nothing on standard error`);
@@ -57,7 +60,25 @@ t.test("every help text has examples and exit codes", async (t) => {
     t.match(stdout, /\nExamples:\n {2}\S/, `${name} has examples`);
     t.ok(stdout.includes(EXIT_CODE_HELP), `${name} lists the exit codes`);
   }
+  const spawned = await tongka(["card", "--help"]);
+  t.same(spawned, await helpOf(["card"]), "a process of its own prints the same");
 });
+
+/** The help text, from the same parser in this process: a process for each would take long. */
+async function helpOf(command: string[]): Promise<Ended> {
+  const texts = { stdout: "", stderr: "" };
+  const sink = (name: "stdout" | "stderr") =>
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        texts[name] += chunk;
+        done();
+      },
+    });
+  const output = new Output(sink("stdout"), sink("stderr"));
+  const invocation = { output, signal: new AbortController().signal, environment: {} };
+  const code = await runProgram([...command, "--help"], COMMANDS, "tongka", invocation);
+  return { code, ...texts };
+}
 
 t.test("examples are commands that there are", async (t) => {
   const known = words.map((command) => ["tongka", ...command].join(" "));

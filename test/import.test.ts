@@ -12,9 +12,9 @@ import { COMMAND, commandSize, OUTCOME, readCardEvent, readTerminal } from "../e
 import { CARD_EVENT, CARD_STATUS, LIST_SUBJECT } from "../engine/domain.js";
 import { luhnDigit, PAN_KIND_CARD, PAN_KIND_PREFIX, writePanBlock } from "../protocol/pan.js";
 import {
+  COMMANDS_PER_BATCH_MAX,
   type CommandBatch,
   type CommandResult,
-  COMMANDS_PER_BATCH_MAX,
   type CommandSink,
 } from "../src/command-sink.js";
 import { idNumberCheck } from "../src/id-number.js";
@@ -387,7 +387,7 @@ t.test("bad rows are reported with their line, the rest goes in", async (t) => {
     cardLine(0),
     "",
     "only,three,columns",
-    `"${pan(1)}","${idNumber(1)}",chip,` + '"active",460105,20301231',
+    `"${pan(1)}","${idNumber(1)}",chip,"active",460105,20301231`,
     `x${cardLine(2)}`,
     `${cardLine(3)}\r`,
     `"${pan(4)}"x,1,2,3,4,5`,

@@ -13,15 +13,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
-import { MAC_ALGORITHM_NAMES } from "../protocol/mac-algorithms.js";
 import { checkValue } from "../protocol/kdf.js";
+import { MAC_ALGORITHM_NAMES } from "../protocol/mac-algorithms.js";
 import { panValid } from "../protocol/pan.js";
 import { idNumberFault } from "../src/id-number.js";
+import { catalogueOf } from "../src/province/catalogue.js";
+import { organisationsOf } from "../src/province/organisations.js";
 import { Province, readProvinceSummary, writeProvince } from "../src/province/province.js";
 import { MAC_SHARES, RATES } from "../src/province/rates.js";
 import { COUNTIES } from "../src/province/regions.js";
-import { organisationsOf } from "../src/province/organisations.js";
-import { catalogueOf } from "../src/province/catalogue.js";
 import { TERMINAL_KINDS } from "../src/province/terminals.js";
 import { curveOf, USES } from "../src/province/uses.js";
 

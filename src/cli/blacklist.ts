@@ -122,7 +122,7 @@ async function add(context: Context, args: readonly string[], options: Options) 
   if (options.until !== undefined) addition.until = options.until;
   if (options.entry !== undefined) addition.entryId = options.entry;
   if (options.organisation !== undefined) addition.organisationId = options.organisation;
-  const client = connect(context, options);
+  const client = await connect(context, options);
   const changed = await client.addToBlacklist(addition as ListAddition);
   if (context.json) context.output.json(changed);
   else printEntryDone(context, changed);
@@ -130,13 +130,13 @@ async function add(context: Context, args: readonly string[], options: Options) 
 }
 
 async function remove(context: Context, args: readonly string[], options: Options) {
-  const changed = await connect(context, options).removeFromBlacklist(entryIdOf(args[0]!));
+  const changed = await (await connect(context, options)).removeFromBlacklist(entryIdOf(args[0]!));
   printDone(context, changed);
   return undefined;
 }
 
 async function show(context: Context, args: readonly string[], options: Options) {
-  const entries = await connect(context, options).listEntry(entryIdOf(args[0]!));
+  const entries = await (await connect(context, options)).listEntry(entryIdOf(args[0]!));
   printEntries(context, entries);
   return undefined;
 }
@@ -144,7 +144,7 @@ async function show(context: Context, args: readonly string[], options: Options)
 async function find(context: Context, args: readonly string[], options: Options) {
   const kind = kindOf(args[0]!, ["card", "holder"]) as "card" | "holder";
   const subject = await subjectOf(context, kind, args[1]!);
-  printEntries(context, await connect(context, options).searchBlacklist(kind, subject));
+  printEntries(context, await (await connect(context, options)).searchBlacklist(kind, subject));
   return undefined;
 }
 
@@ -152,7 +152,10 @@ async function list(context: Context, _args: readonly string[], options: Options
   const query: { terminalId?: number; organisationId?: number } = {};
   if (options.terminal !== undefined) query.terminalId = options.terminal as number;
   if (options.organisation !== undefined) query.organisationId = options.organisation as number;
-  const entries = await connect(context, options).blacklist({ ...pageOf(options), ...query });
+  const entries = await (await connect(context, options)).blacklist({
+    ...pageOf(options),
+    ...query,
+  });
   printEntries(context, entries);
   tellMore(context, options, entries.length, entries.at(-1)?.entryId ?? 0);
   return undefined;

@@ -29,6 +29,8 @@ const NEW_CARD_OPTIONS: readonly OptionSpec[] = [
   { flags: "--expiry <date>", text: "last day of use", parse: date, required: true },
 ];
 
+const DASH_ORDER = "Several are read a line each: card number, card replaced, ID number.";
+
 const SHOW: CommandSpec = {
   name: "show",
   arguments: "<pan>",
@@ -68,7 +70,7 @@ const ISSUE: CommandSpec = {
   name: "issue",
   arguments: "<pan>",
   summary: "issue a new card to a holder",
-  details: DASH_HELP,
+  details: `${DASH_HELP} ${DASH_ORDER}`,
   options: [...NEW_CARD_OPTIONS, ORGANISATION_OPTION, ...CONNECTION_OPTIONS],
   examples: [
     "tongka card issue - --holder - --medium chip --region 460105 --expiry 20351231 < numbers.txt",
@@ -80,10 +82,11 @@ const REPLACE: CommandSpec = {
   name: "replace",
   arguments: "<pan> <previous-pan>",
   summary: "issue a card in place of another, which ends",
-  details: DASH_HELP,
+  details: `${DASH_HELP} ${DASH_ORDER}`,
   options: [...NEW_CARD_OPTIONS, ORGANISATION_OPTION, ...CONNECTION_OPTIONS],
   examples: [
-    "tongka card replace - - --holder - --medium chip --region 460105 --expiry 20351231 < numbers.txt",
+    "tongka card replace - - --holder - --medium chip --region 460105 --expiry 20351231 " +
+      "< numbers.txt",
   ],
   run: (context, args, options) => sendEvent(context, args, options, "replace"),
 };
@@ -104,7 +107,7 @@ export const CARD: GroupSpec = {
 
 async function show(context: Context, args: readonly string[], options: Options) {
   const cardNumber = await new SecretArguments(context).take(args[0]!, "card number");
-  const card = await connect(context, options).card(cardNumber);
+  const card = await (await connect(context, options)).card(cardNumber);
   if (context.json) {
     context.output.json(card);
     return undefined;
@@ -144,6 +147,6 @@ async function sendEvent(
   if (options.medium !== undefined) body.medium = options.medium;
   if (options.expiry !== undefined) body.expiryDate = options.expiry;
   if (options.organisation !== undefined) body.organisationId = options.organisation;
-  printDone(context, await connect(context, options).cardEvent(body as CardEventBody));
+  printDone(context, await (await connect(context, options)).cardEvent(body as CardEventBody));
   return undefined;
 }

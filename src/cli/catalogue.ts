@@ -45,7 +45,7 @@ export const CATALOGUE: GroupSpec = {
 async function show(context: Context, args: readonly string[], options: Options) {
   const { output } = context;
   const version = args[0] === undefined ? undefined : versionOf(args[0]);
-  const { document } = await connect(context, options).catalogue(version);
+  const { document } = await (await connect(context, options)).catalogue(version);
   if (document === null) throw new CliError("no catalogue is in force: publish one");
   if (context.json) {
     output.json(document);
@@ -70,18 +70,17 @@ async function show(context: Context, args: readonly string[], options: Options)
 }
 
 async function list(context: Context, _args: readonly string[], options: Options) {
-  const view: CatalogueView = await connect(context, options).catalogue();
+  const view: CatalogueView = await (await connect(context, options)).catalogue();
   if (context.json) {
     context.output.json({ inForce: view.inForce, versions: view.versions });
     return undefined;
   }
   context.output.table(
-    ["version", "in force from", "items", "journal position", "in force"],
+    ["version", "in force from", "items", "in force"],
     view.versions.map((each) => [
       each.version,
       each.effectiveDate,
       each.itemCount,
-      each.position,
       each.version === view.inForce ? "yes" : "no",
     ]),
   );
@@ -90,7 +89,7 @@ async function list(context: Context, _args: readonly string[], options: Options
 
 async function publish(context: Context, args: readonly string[], options: Options) {
   const document = readDocument(args[0]!);
-  printDone(context, await connect(context, options).publishCatalogue(document));
+  printDone(context, await (await connect(context, options)).publishCatalogue(document));
   return undefined;
 }
 

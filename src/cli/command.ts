@@ -34,7 +34,8 @@ export interface CommandSpec {
   summary: string;
   /** More than the summary, for the command's own help. */
   details?: string;
-  options?: readonly OptionSpec[];
+  /** A function when it takes long to know them: asked only when the command is used. */
+  options?: readonly OptionSpec[] | (() => Promise<readonly OptionSpec[]>);
   /** Whole command lines that work as they stand, a comment line before where it helps. */
   examples: readonly string[];
   /** Does it; resolves to the exit code when that is not 0. */

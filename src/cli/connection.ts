@@ -1,9 +1,10 @@
-// A running server as commands see it: its administration API, found by the same configuration
-// that the server was started with, or by --url.
+// A running server as commands see it: its administration API, found by --url, else where the data
+// folder's lock says that it serves, else by the configuration.
 
 import { loadAdminToken } from "../admin-token.js";
 import { ControlClient } from "../control/client.js";
 import type { CommandDone } from "../control/commands.js";
+import { lockHolder } from "../data-lock.js";
 import type { Context, OptionSpec, Options } from "./command.js";
 import { wholeNumber } from "./command.js";
 import { FOLDER_OPTIONS, settingsOf } from "./settings.js";
@@ -33,11 +34,11 @@ export const PAGE_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
-/** A client of the server's administration API. Throws ConfigError or SecretError. */
-export function connect(context: Context, options: Options): ControlClient {
-  const config = settingsOf(context, options);
+/** A client of the server's administration API. Rejects with ConfigError or SecretError. */
+export async function connect(context: Context, options: Options): Promise<ControlClient> {
+  const config = await settingsOf(context, options);
   const adminToken = loadAdminToken(config.data, context.environment);
-  const given = options.url as string | undefined;
+  const given = (options.url as string | undefined) ?? lockHolder(config.data)?.controlUrl;
   return new ControlClient({ url: given ?? urlOf(config.control), adminToken });
 }
 

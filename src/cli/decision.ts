@@ -32,7 +32,7 @@ export const DECISION: CommandSpec = {
 };
 
 async function showDecision(context: Context, args: readonly string[], options: Options) {
-  const found = await connect(context, options).decision(keyOf(args, options));
+  const found = await (await connect(context, options)).decision(keyOf(args, options));
   if (context.json) {
     context.output.json(found);
     return undefined;

@@ -1,12 +1,15 @@
 // Turns any error into lines for the person and an exit code. What is not an error we made is a
 // bug: its message is masked, since nobody has checked what it may hold.
 
-import { ConfigError } from "../config.js";
+import type { ConfigError } from "../config.js";
 import { ControlError } from "../control/client.js";
 import { maskDigits } from "../log.js";
 import { SecretError } from "../secret-file.js";
 import { CliError } from "./cli-error.js";
 import { EXIT } from "./exit-codes.js";
+
+/** Errors of the import that are worded for the person. */
+const MEANT_NAMES = ["ImportStoppedError", "BrokenFileError"];
 
 export interface Explanation {
   /** One line each, without the leading "tongka: ". */
@@ -16,12 +19,17 @@ export interface Explanation {
 
 export function explain(error: unknown): Explanation {
   if (error instanceof CliError) return { lines: [error.message], exitCode: error.exitCode };
-  if (error instanceof ConfigError) return { lines: error.lines, exitCode: EXIT.USAGE };
+  if (isConfigError(error)) return { lines: error.lines, exitCode: EXIT.USAGE };
   if (error instanceof SecretError) return { lines: [error.message], exitCode: EXIT.FAILED };
   if (error instanceof ControlError) {
     return { lines: [error.message], exitCode: exitCodeOf(error.status) };
   }
   return { lines: [unexpected(error)], exitCode: EXIT.FAILED };
+}
+
+/** By its name: loading its class takes long (src/cli/settings.ts). */
+function isConfigError(error: unknown): error is ConfigError {
+  return error instanceof Error && error.name === "ConfigError";
 }
 
 /** Exit code of an answer by its HTTP status; 0 when there was none. */
@@ -36,6 +44,9 @@ function unexpected(error: unknown): string {
   if (!(error instanceof Error)) return "internal error of an unknown kind";
   const { code, path } = error as NodeJS.ErrnoException;
   if (code !== undefined && path !== undefined) return `${path}: ${systemText(code)}`;
+  // A plain Error is thrown on purpose, with one line for the person; a bug throws anything else.
+  const meant = error.constructor === Error && !error.message.startsWith("invariant broken");
+  if (meant || MEANT_NAMES.includes(error.name)) return maskDigits(error.message);
   const place = error.stack?.split("\n").find((line) => line.includes("/dist/"));
   const at = place === undefined ? "" : ` (${place.trim()})`;
   return maskDigits(`internal error: ${error.message}${at}`);

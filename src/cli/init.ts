@@ -21,7 +21,7 @@ export const INIT: CommandSpec = {
 };
 
 async function init(context: Context, _args: readonly string[], options: Options) {
-  const folder = settingsOf(context, options).data;
+  const { data: folder } = await settingsOf(context, options);
   const rootKeyFile = join(folder, ROOT_KEY_FILE);
   const adminTokenFile = join(folder, ADMIN_TOKEN_FILE);
   for (const path of [rootKeyFile, adminTokenFile]) refuseExisting(path);

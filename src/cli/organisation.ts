@@ -84,12 +84,12 @@ async function add(context: Context, args: readonly string[], options: Options) 
     domains: options.domains as DomainName[],
     status: options.closed === true ? "closed" : "open",
   };
-  printDone(context, await connect(context, options).setOrganisation(organisation));
+  printDone(context, await (await connect(context, options)).setOrganisation(organisation));
   return undefined;
 }
 
 async function show(context: Context, args: readonly string[], options: Options) {
-  const found = await connect(context, options).organisation(organisationIdOf(args[0]!));
+  const found = await (await connect(context, options)).organisation(organisationIdOf(args[0]!));
   if (context.json) {
     context.output.json(found);
     return undefined;
@@ -106,7 +106,7 @@ async function show(context: Context, args: readonly string[], options: Options)
 }
 
 async function list(context: Context, _args: readonly string[], options: Options) {
-  const found = await connect(context, options).organisations(pageOf(options));
+  const found = await (await connect(context, options)).organisations(pageOf(options));
   if (context.json) context.output.json(found);
   else {
     context.output.table(

@@ -38,7 +38,7 @@ export async function runProgram(
   program.addHelpText("after", footer(TOP_EXAMPLES));
   for (const spec of commands) {
     if ("commands" in spec) addGroup(program, spec, invocation, done);
-    else addCommand(program, spec, invocation, done);
+    else addCommand(program, spec, invocation, done, await optionsOf(spec, argv));
   }
   if (argv.length === 0) {
     program.outputHelp({ error: true });
@@ -58,16 +58,33 @@ type Done = (code: number | undefined) => void;
 function addGroup(parent: Command, spec: GroupSpec, invocation: Invocation, done: Done): void {
   const group = base(parent.command(spec.name), invocation.output).summary(spec.summary);
   group.description(sentence(spec.summary));
-  for (const command of spec.commands) addCommand(group, command, invocation, done);
+  for (const command of spec.commands) {
+    addCommand(group, command, invocation, done, command.options as readonly OptionSpec[]);
+  }
   const examples = spec.commands.flatMap((command) => command.examples.slice(0, 1));
   group.addHelpText("after", footer(examples));
 }
 
-function addCommand(parent: Command, spec: CommandSpec, invocation: Invocation, done: Done): void {
+/** Options that take long to know are left out while the command line does not name the command. */
+async function optionsOf(
+  { name, options }: CommandSpec,
+  argv: readonly string[],
+): Promise<readonly OptionSpec[] | undefined> {
+  if (typeof options !== "function") return options;
+  return argv.includes(name) ? options() : [];
+}
+
+function addCommand(
+  parent: Command,
+  spec: CommandSpec,
+  invocation: Invocation,
+  done: Done,
+  options: readonly OptionSpec[] = [],
+): void {
   const command = base(parent.command(spec.name), invocation.output).summary(spec.summary);
   command.description([sentence(spec.summary), spec.details].filter(Boolean).join("\n\n"));
   if (spec.arguments !== undefined) command.arguments(spec.arguments);
-  for (const option of spec.options ?? []) command.addOption(toOption(option));
+  for (const option of options) command.addOption(toOption(option));
   command.addHelpText("after", footer(spec.examples));
   command.action(async () => {
     const { json, ...options } = command.optsWithGlobals();

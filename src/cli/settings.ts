@@ -1,32 +1,42 @@
 // How commands come to their configuration: the same file, environment variables and flags for all
 // of them, so that `tongka card show` finds the server that `tongka serve` started.
 
-import { type Config, loadConfig } from "../config.js";
-import { CONFIG_KEYS, type ConfigKey } from "../config-keys.js";
+//
+// The configuration's schema takes a third of a second to load: only commands that run need it.
+
+import type { Config } from "../config.js";
+import type { ConfigKey } from "../config-keys.js";
 import type { Context, OptionSpec, Options } from "./command.js";
 
-export const DATA_OPTION: OptionSpec = {
-  flags: "-d, --data <folder>",
-  text: 'data folder (environment TONGKA_DATA; default "data")',
-};
-export const CONFIG_OPTION: OptionSpec = {
-  flags: "-c, --config <file>",
-  text: "configuration file (default: tongka.json in the data folder)",
-};
 /** The options with which any command finds its data folder and configuration. */
-export const FOLDER_OPTIONS: readonly OptionSpec[] = [DATA_OPTION, CONFIG_OPTION];
-
-/** Every key of the configuration as an option. */
-export const CONFIG_OPTIONS: readonly OptionSpec[] = [
-  ...FOLDER_OPTIONS,
-  ...CONFIG_KEYS.filter((key) => key.key !== "data").map((key) => ({
-    flags: `${key.flag} <value>`,
-    text: `${key.text}; ${key.range}${unit(key)} (default ${key.defaultValue || "empty"})`,
-  })),
+export const FOLDER_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: "-d, --data <folder>",
+    text: 'data folder (environment TONGKA_DATA; default "data")',
+  },
+  {
+    flags: "-c, --config <file>",
+    text: "configuration file (default: tongka.json in the data folder)",
+  },
 ];
 
-/** Reads and checks the whole configuration. Throws ConfigError. */
-export function settingsOf(context: Context, options: Options): Config {
+/** Every key of the configuration as an option. */
+export async function configOptions(): Promise<readonly OptionSpec[]> {
+  const { CONFIG_KEYS } = await import("../config-keys.js");
+  const keys = CONFIG_KEYS.filter((key) => key.key !== "data");
+  return [
+    ...FOLDER_OPTIONS,
+    ...keys.map((key) => ({
+      flags: `${key.flag} <value>`,
+      text: `${key.text}; ${key.range}${unit(key)} (default ${defaultText(key)})`,
+    })),
+  ];
+}
+
+/** Reads and checks the whole configuration. Rejects with ConfigError. */
+export async function settingsOf(context: Context, options: Options): Promise<Config> {
+  const { CONFIG_KEYS } = await import("../config-keys.js");
+  const { loadConfig } = await import("../config.js");
   const flags: Record<string, unknown> = {};
   for (const key of CONFIG_KEYS) {
     const value = options[optionName(key)];
@@ -43,6 +53,10 @@ export function settingsOf(context: Context, options: Options): Config {
 function optionName(key: ConfigKey): string {
   if (key.section === "") return key.name;
   return `${key.section}${key.name.charAt(0).toUpperCase()}${key.name.slice(1)}`;
+}
+
+function defaultText(key: ConfigKey): string {
+  return key.defaultValue === "" ? "none" : String(key.defaultValue);
 }
 
 function unit(key: ConfigKey): string {

@@ -14,7 +14,7 @@ export const STATUS: CommandSpec = {
 };
 
 async function showStatus(context: Context, _args: readonly string[], options: Options) {
-  const status = await connect(context, options).status();
+  const status = await (await connect(context, options)).status();
   if (context.json) context.output.json(status);
   else {
     context.output.fields([

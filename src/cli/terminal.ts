@@ -70,8 +70,8 @@ const ADD: CommandSpec = {
   ],
   examples: [
     "tongka terminal add 10000001 --organisation 1001 --region 460105 --domains transport",
-    "tongka terminal add 10000001 --organisation 1001 --region 460105 --domains transport \\",
-    "  --wrapped-key 1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5 --kek-file kek.hex",
+    "tongka terminal add 10000001 --organisation 1001 --region 460105 --domains transport " +
+      "--wrapped-key 1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5",
   ],
   run: add,
 };
@@ -143,7 +143,7 @@ async function add(context: Context, args: readonly string[], options: Options) 
   if (options.concentrator !== undefined) {
     terminal.concentratorId = options.concentrator as number;
   }
-  const client = connect(context, options);
+  const client = await connect(context, options);
   printChanged(context, await client.setTerminal(terminal));
   return undefined;
 }
@@ -154,7 +154,7 @@ async function change(
   options: Options,
   changes: (before: TerminalBody) => Partial<TerminalChange>,
 ): Promise<undefined> {
-  const client: ControlClient = connect(context, options);
+  const client: ControlClient = await connect(context, options);
   const before = await client.terminal(terminalIdOf(args[0]!));
   const { session: _session, masterKeyVersion: _version, checkValue: _value, ...kept } = before;
   printChanged(context, await client.setTerminal({ ...kept, ...changes(before) }));
@@ -182,7 +182,7 @@ function keyOf(options: Options, macAlgorithm: string): Partial<TerminalChange> 
 }
 
 async function show(context: Context, args: readonly string[], options: Options) {
-  const found = await connect(context, options).terminal(terminalIdOf(args[0]!));
+  const found = await (await connect(context, options)).terminal(terminalIdOf(args[0]!));
   if (context.json) {
     context.output.json(found);
     return undefined;
@@ -204,7 +204,7 @@ async function show(context: Context, args: readonly string[], options: Options)
 }
 
 async function list(context: Context, _args: readonly string[], options: Options) {
-  const found = await connect(context, options).terminals(pageOf(options));
+  const found = await (await connect(context, options)).terminals(pageOf(options));
   if (context.json) context.output.json(found);
   else {
     context.output.table(

@@ -1,6 +1,7 @@
 // The administration API from the other side: what the command line speaks to a running server.
 
 import type { CatalogueVersion, Organisation } from "../../engine/commands.js";
+import type { CommandBatch, CommandResult, CommandSink } from "../command-sink.js";
 import type { ImportSort } from "../import/lanes.js";
 import type { CommandDone } from "./commands.js";
 import type { CatalogueView, StatusView } from "./messages.js";
@@ -41,7 +42,7 @@ export interface Page {
 }
 
 /** One method for each route; every one rejects with ControlError. */
-export class ControlClient {
+export class ControlClient implements CommandSink {
   private readonly url: string;
   private readonly adminToken: string;
 
@@ -141,6 +142,23 @@ export class ControlClient {
       headers: { "content-type": "application/x-ndjson" },
       ...(typeof rows === "string" ? {} : { duplex: "half" }),
     });
+  }
+
+  /** Executes commands made here: this client is a sink that an import of a file can feed. */
+  async execute({ kind, bytes }: CommandBatch): Promise<CommandResult> {
+    const result = await this.send<{ outcomes: number[]; positions: number[] }>(
+      "POST",
+      `/v1/commands/${kind}`,
+      DEADLINE_MS,
+      {
+        body: bytes as RequestInit["body"] & {},
+        headers: { "content-type": "application/octet-stream" },
+      },
+    );
+    return {
+      outcomes: Uint8Array.from(result.outcomes),
+      positions: Float64Array.from(result.positions),
+    };
   }
 
   private get<Result>(path: string, query: Record<string, number> = {}): Promise<Result> {

@@ -6,7 +6,7 @@ import { checkValue } from "../../protocol/kdf.js";
 import { MAC_KEY_SIZES } from "../../protocol/mac-algorithms.js";
 import type { KeyVault } from "../vault.js";
 
-export interface NewMasterKey {
+interface NewMasterKey {
   /** Under the vault's wrapping key. */
   wrappedKey: Uint8Array;
   /** Three bytes: they tell two keys apart and give neither away. */

@@ -6,13 +6,12 @@ import {
   DOMAINS,
   type DomainName,
   LIST_CAUSE,
-  LIST_SCOPE,
   LIST_SUBJECT,
   PARTY_STATUS,
 } from "../../engine/domain.js";
 
 /** Words of one closed list: "LOST_TEMPORARY" is spoken as "lost-temporary". */
-export class Words {
+class Words {
   /** All words, in the order of their numbers. */
   readonly all: readonly string[];
   private readonly numbers: ReadonlyMap<string, number>;
@@ -42,7 +41,6 @@ export const CARD_STATUS_WORDS = new Words(CARD_STATUS);
 export const CARD_EVENT_WORDS = new Words(CARD_EVENT);
 export const MEDIUM_WORDS = new Words({ CHIP: 1, ELECTRONIC: 2 });
 export const LIST_SUBJECT_WORDS = new Words(LIST_SUBJECT);
-export const LIST_SCOPE_WORDS = new Words(LIST_SCOPE);
 export const LIST_CAUSE_WORDS = new Words(LIST_CAUSE);
 export const PARTY_STATUS_WORDS = new Words(PARTY_STATUS);
 

@@ -48,8 +48,8 @@ export interface Route {
   open: boolean;
   params: TSchema;
   query: TSchema;
-  /** null takes no body; "ndjson" hands the body over as a stream. */
-  body: TSchema | "ndjson" | null;
+  /** null takes no body; "ndjson" hands it over as a stream, "bytes" as a Buffer. */
+  body: TSchema | "ndjson" | "bytes" | null;
   response: TSchema;
   handle(request: ApiRequest): Promise<unknown>;
 }
@@ -90,15 +90,29 @@ export function route<
   };
 }
 
-/** Defines a POST route whose body is a stream of NDJSON. */
-export function streamRoute<P extends TSchema>(definition: {
+interface RawDefinition<P extends TSchema, Body> {
   url: string;
   tag: string;
   summary: string;
   params: P;
   response: TSchema;
-  handle(request: { params: Static<P>; body: Readable }): Promise<unknown>;
-}): Route {
+  handle(request: { params: Static<P>; body: Body }): Promise<unknown>;
+}
+
+/** Defines a POST route whose body is a stream of NDJSON. */
+export function streamRoute<P extends TSchema>(definition: RawDefinition<P, Readable>): Route {
+  return rawRoute(definition, "ndjson");
+}
+
+/** Defines a POST route whose body is bytes as they come. */
+export function bytesRoute<P extends TSchema>(definition: RawDefinition<P, Buffer>): Route {
+  return rawRoute(definition, "bytes");
+}
+
+function rawRoute<P extends TSchema, Body>(
+  definition: RawDefinition<P, Body>,
+  body: "ndjson" | "bytes",
+): Route {
   const { url, tag, summary, params, response, handle } = definition;
   return {
     method: "POST",
@@ -108,7 +122,7 @@ export function streamRoute<P extends TSchema>(definition: {
     open: false,
     params,
     query: NOTHING,
-    body: "ndjson",
+    body,
     response,
     handle: (request) => handle(request as Parameters<typeof handle>[0]),
   };

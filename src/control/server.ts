@@ -12,8 +12,9 @@ import { Reply, type Route } from "./route.js";
 import { coerceNumbers, validator } from "./validate.js";
 
 /** Most bytes of a JSON body: the largest catalogue, and some. */
-export const BODY_SIZE_MAX = 2_100_000;
-export const NDJSON_TYPE = "application/x-ndjson";
+const BODY_SIZE_MAX = 2_100_000;
+const NDJSON_TYPE = "application/x-ndjson";
+const BYTES_TYPE = "application/octet-stream";
 const REQUEST_TIMEOUT_MS = 600_000;
 const OPENAPI_URL = "/v1/openapi.json";
 
@@ -23,7 +24,7 @@ const FRAMEWORK_PROBLEMS: Readonly<Record<string, Problem>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: new Problem(
     415,
     "MEDIA_TYPE_UNKNOWN",
-    `send application/json, or ${NDJSON_TYPE} to an import`,
+    `send application/json, ${NDJSON_TYPE} to an import, ${BYTES_TYPE} to commands`,
   ),
   FST_ERR_CTP_EMPTY_JSON_BODY: new Problem(400, "INVALID_JSON", "the body is empty"),
   FST_ERR_CTP_INVALID_JSON_BODY: new Problem(400, "INVALID_JSON", "the body is not JSON"),
@@ -42,7 +43,7 @@ const UNAUTHORIZED = new Problem(
 const NO_ROUTE = new Problem(404, "NO_ROUTE", `no such path or method: see ${OPENAPI_URL}`);
 const INTERNAL = new Problem(500, "INTERNAL", "a fault of the server: its log says more");
 
-export interface ServerOptions {
+interface ServerOptions {
   routes: readonly Route[];
   adminToken: string;
   version: string;
@@ -72,6 +73,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     const quiet = openUrls.has(pattern(request));
     log[quiet ? "debug" : "info"](requestFields(request, reply), "request");
   });
+  app.addContentTypeParser(BYTES_TYPE, { parseAs: "buffer" }, (_request, body, done) =>
+    done(null, body),
+  );
   await app.register(fastifySwagger, { openapi: openApiHead(options.version) });
   await app.register(async (scope) => {
     for (const route of routes) addRoute(scope, route, options.adminToken);
@@ -83,7 +87,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 function addRoute(app: FastifyInstance, route: Route, adminToken: string): void {
   const checkParams = validator(route.params, "path");
   const checkQuery = validator(route.query, "query");
-  const isStream = route.body === "ndjson";
+  const wantedForm = typeof route.body === "string" ? route.body : "json";
   const checkBody =
     typeof route.body === "object" && route.body ? validator(route.body, "body") : null;
   app.route({
@@ -94,7 +98,7 @@ function addRoute(app: FastifyInstance, route: Route, adminToken: string): void 
       if (!route.open) requireToken(request, adminToken);
     },
     handler: async (request, reply) => {
-      if (isStream !== request.body instanceof Readable) {
+      if (bodyForm(request.body) !== wantedForm) {
         throw FRAMEWORK_PROBLEMS.FST_ERR_CTP_INVALID_MEDIA_TYPE!;
       }
       const params = coerceNumbers(route.params, request.params);
@@ -107,6 +111,12 @@ function addRoute(app: FastifyInstance, route: Route, adminToken: string): void 
       return reply.code(answer.status).type(answer.contentType).send(answer.body);
     },
   });
+}
+
+/** How a body came: a stream, bytes, or JSON (also when there was none). */
+function bodyForm(body: unknown): "ndjson" | "bytes" | "json" {
+  if (body instanceof Readable) return "ndjson";
+  return Buffer.isBuffer(body) ? "bytes" : "json";
 }
 
 function requireToken(request: FastifyRequest, adminToken: string): void {
@@ -123,8 +133,10 @@ function routeSchema(route: Route): Record<string, unknown> {
   };
   if (hasKeys(route.params)) schema.params = route.params;
   if (hasKeys(route.query)) schema.querystring = route.query;
-  if (route.body === "ndjson") schema.consumes = [NDJSON_TYPE];
-  else if (route.body) schema.body = route.body;
+  if (typeof route.body === "string") {
+    schema.consumes = [route.body === "ndjson" ? NDJSON_TYPE : BYTES_TYPE];
+    schema.body = { type: "string" };
+  } else if (route.body) schema.body = route.body;
   if (!route.open) schema.security = [{ adminToken: [] }];
   return schema;
 }

@@ -13,7 +13,7 @@ import { heartbeatAgeMs } from "../exposition.js";
 import { type ControlContext, Reply, type Route, route } from "../route.js";
 
 /** The main thread is taken for stuck when it has been silent for this long. */
-export const HEARTBEAT_AGE_MS_MAX = 5000;
+const HEARTBEAT_AGE_MS_MAX = 5000;
 
 export function healthRoutes({ metrics, exposition }: ControlContext): Route[] {
   return [

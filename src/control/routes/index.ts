@@ -3,6 +3,7 @@
 import type { ControlContext, Route } from "../route.js";
 import { blacklistRoutes } from "./blacklist.js";
 import { cardRoutes } from "./cards.js";
+import { commandRoutes } from "./commands.js";
 import { decisionRoutes } from "./decisions.js";
 import { healthRoutes } from "./health.js";
 import { importRoutes } from "./imports.js";
@@ -21,5 +22,6 @@ export function allRoutes(context: ControlContext): Route[] {
     ...organisationRoutes(context),
     ...catalogueRoutes(context),
     ...importRoutes(context),
+    ...commandRoutes(context),
   ];
 }
