@@ -148,6 +148,12 @@ export class BlockWriter {
     return true;
   }
 
+  /** Ends the entry, or takes it back when it has no records. */
+  endEntryUnlessEmpty(): void {
+    if (this.entryRecords === 0) this.size = this.entryStart;
+    else this.endEntry();
+  }
+
   /** Completes the block after the block with `previousHash` (hex). Returns its hash (hex). */
   seal(previousHash: string): string {
     this.words[POSITION_COUNT_WORD] = this.positionCount;

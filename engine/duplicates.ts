@@ -14,6 +14,7 @@
 
 import { assert } from "../protocol/assert.js";
 import { WORD_RANGE } from "../protocol/endian.js";
+import { dayOfDate } from "./calendar.js";
 import { mix } from "./row-index.js";
 import { Table } from "./table.js";
 import {
@@ -193,16 +194,18 @@ export class Duplicates {
     assert(false, "a kept date has its table");
   }
 
-  /** Moves on to the dates in force: drops older ones, begins new ones. `dates` is oldest first. */
+  /**
+   * Moves on to the dates in force, oldest first, one for each table. A date's table follows from
+   * the date alone, so it does not matter on which days a block was written.
+   */
   moveTo(dates: readonly number[]): void {
     assert(dates.length === this.dates.length, "one table for each date");
     this.oldestDate = dates[0]!;
     this.newestDate = dates.at(-1)!;
-    const free = this.dates.filter((uses) => !dates.includes(uses.businessDate));
     for (const date of dates) {
-      if (!this.dates.some((uses) => uses.businessDate === date)) free.shift()!.begin(date);
+      const uses = this.dates[dayOfDate(date) % this.dates.length]!;
+      if (uses.businessDate !== date) uses.begin(date);
     }
-    assert(this.dates.every((uses) => uses.table.words[DATE_WORD] !== 0), "each table has a date");
   }
 
   rebuild(): void {

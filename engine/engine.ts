@@ -59,9 +59,12 @@ export class Engine {
     return !this.open || this.block.empty;
   }
 
-  /** Opens a block in `block` unless one is open; `timeMs` is its time. */
+  /**
+   * Opens a block in `block`; `timeMs` is its time. One that is open goes on, and while it is
+   * empty its time goes on too.
+   */
   openBlock(block: BlockWriter, timeMs: number): void {
-    if (this.open) return;
+    if (this.open && !this.block.empty) return;
     const { registers } = this.state;
     this.state.advanceTime(timeMs);
     this.block = block;
@@ -131,10 +134,15 @@ export class Engine {
     return outcome;
   }
 
-  /** Starts an entry of commands; `senderId` is the terminal of a session command, else 0. */
-  beginCommands(kind: number, senderId: number): void {
+  /** Starts an entry of commands of one kind. */
+  beginCommands(kind: number): void {
     assert(this.open, "a block is open");
-    this.block.beginEntry(kind, senderId, 0, 0);
+    this.block.beginEntry(kind, 0, 0, 0);
+  }
+
+  /** Ends it; an entry in which no command was done is taken back. */
+  endCommands(): void {
+    this.block.endEntryUnlessEmpty();
   }
 
   /** Seals the open block and returns its writer: `bytes` up to `size` are to be committed. */

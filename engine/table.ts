@@ -100,9 +100,9 @@ export class Table {
   }
 
   /** Fills a page while loading; `rowCount` is set by `loaded`. */
-  loadPage(page: number, words: Int32Array): void {
-    this.words.set(words, page * PAGE_ROWS * this.rowWords);
-    this.pageStates[page] = PAGE_CLEAN;
+  loadPage(page: number, bytes: Uint8Array): void {
+    const start = page * PAGE_ROWS * this.rowWords * WORD_SIZE;
+    new Uint8Array(this.words.buffer, start, bytes.length).set(bytes);
   }
 
   /** Ends loading: the table holds `rowCount` rows, all clean. */

@@ -101,3 +101,27 @@ export function readPanBlock(view: DataView, offset: number): string {
   }
   return text;
 }
+
+/**
+ * Writes the block of the first `digits` (1..19) digits of the card number block at `from`. A
+ * shorter number gives a block of no digits, which is no prefix of any range.
+ */
+export function panPrefixBlock(
+  bytes: Uint8Array,
+  from: number,
+  digits: number,
+  out: Uint8Array,
+  to: number,
+): number {
+  out.fill(0, to, to + PAN_BLOCK_SIZE);
+  out[to + PAN_KIND_OFFSET] = PAN_KIND_PREFIX;
+  if (bytes[from]! < digits) return PAN_BLOCK_SIZE;
+  out[to] = digits;
+  for (let i = 0; i < 10; i++) {
+    const byte = bytes[from + PAN_BCD_OFFSET + i]!;
+    const high = 2 * i < digits ? byte & 0xf0 : 0xf0;
+    const low = 2 * i + 1 < digits ? byte & 0x0f : 0x0f;
+    out[to + PAN_BCD_OFFSET + i] = high | low;
+  }
+  return PAN_BLOCK_SIZE;
+}

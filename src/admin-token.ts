@@ -26,7 +26,8 @@ export function loadAdminToken(
   const path = join(folder, ADMIN_TOKEN_FILE);
   const token = given ?? readSecretFile(path, "admin token");
   if (!TOKEN_PATTERN.test(token)) {
-    const where = given === undefined ? `admin token ${path}` : `environment ${ADMIN_TOKEN_VARIABLE}`;
+    const where =
+      given === undefined ? `admin token ${path}` : `environment ${ADMIN_TOKEN_VARIABLE}`;
     throw new SecretError(`${where}: must be 32 to 256 of the characters A-Z a-z 0-9 - _`);
   }
   return token;

@@ -7,6 +7,7 @@ import { compileSchema, type TSchema } from "./schema.js";
 /** The part of JSON Schema that configuration keys use. */
 interface LeafSchema {
   type?: "integer" | "string";
+  enum?: readonly string[];
   anyOf?: { type: string; const?: string; minimum?: number; maximum?: number }[];
   default: string | number;
   minimum?: number;
@@ -87,6 +88,7 @@ function snake(key: string): string {
 
 function rangeText(leaf: LeafSchema): string {
   if (leaf.type === "integer") return wholeText(leaf.minimum!, leaf.maximum!);
+  if (leaf.enum) return `one of ${leaf.enum.join(", ")}`;
   if (leaf.anyOf) {
     return leaf.anyOf
       .map((s) => (s.const === undefined ? wholeText(s.minimum!, s.maximum!) : s.const))

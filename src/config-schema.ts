@@ -3,7 +3,7 @@
 
 import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE, FRAME_RECORDS_MAX } from "../protocol/frame.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
-import { Type, type Static } from "./schema.js";
+import { oneOf, type Static, Type } from "./schema.js";
 
 /** Bytes of a frame of `records` use records. */
 export function useFrameSize(records: number): number {
@@ -54,7 +54,7 @@ const CONTROL = Type.Object({
   keyExchangeKeyFile: text(
     "",
     0,
-    "file (mode 0600, hex, 16 or 32 bytes) with the AES key under which terminal keys arrive wrapped",
+    "file (mode 0600, hex, 16, 24 or 32 bytes) with the AES key under which terminal keys arrive wrapped",
   ),
 });
 
@@ -124,10 +124,7 @@ const CRYPTO = Type.Object({
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
 const LOG = Type.Object({
-  level: Type.Union(
-    LOG_LEVELS.map((level) => Type.Literal(level)),
-    { default: "info", description: "least severity that is logged" },
-  ),
+  level: oneOf(LOG_LEVELS, { default: "info", description: "least severity that is logged" }),
 });
 
 /** The configuration; one level of sections, `data` aside. */

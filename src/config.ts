@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { DOCUMENT_SIZE_MAX } from "../engine/commands.js";
 import { assert } from "../protocol/assert.js";
 import { CONFIG_KEYS, CONFIG_KEYS_BY_NAME, type ConfigKey } from "./config-keys.js";
-import { useFrameSize, type Config } from "./config-schema.js";
+import { type Config, useFrameSize } from "./config-schema.js";
 import { nearestName } from "./nearest-name.js";
 
 export type { Config } from "./config-schema.js";
@@ -200,7 +200,10 @@ function checkRelations(config: Config, given: Map<string, Given>, lines: string
   }
   if (terminals.frameSizeMax < useFrameSize(limits.recordsPerFrameMax)) {
     const size = useFrameSize(limits.recordsPerFrameMax);
-    wrong("terminals.frameSizeMax", `must be at least ${size}, or no frame of limits.recordsPerFrameMax fits`);
+    wrong(
+      "terminals.frameSizeMax",
+      `must be at least ${size}, or no frame of limits.recordsPerFrameMax fits`,
+    );
   }
   if (session.keyOverlapSeconds >= session.seconds) {
     wrong("session.keyOverlapSeconds", `must be less than session.seconds (${session.seconds})`);

@@ -19,7 +19,11 @@ export function startHeartbeat(metrics: Metrics): { stop(): void } {
     metrics.setHeartbeat(monotonicMs());
     metrics.setMainHeapBytes(getHeapStatistics().used_heap_size);
     if (delay.count > 0) {
-      metrics.setLoopDelayNs(lateness(delay.percentile(50)), lateness(delay.percentile(99)), lateness(delay.max));
+      metrics.setLoopDelayNs(
+        lateness(delay.percentile(50)),
+        lateness(delay.percentile(99)),
+        lateness(delay.max),
+      );
     }
     beats += 1;
     if (beats % DELAY_WINDOW_BEATS === 0) delay.reset();

@@ -27,7 +27,11 @@ const SECRET_FIELDS = [
 const DIGIT_RUN = /[0-9]{8,}[Xx]?/g;
 
 /** A logger for `name`. `target` is a file path or descriptor; standard error without it. */
-export function createLogger(name: string, level: string, target: string | number = STDERR): Logger {
+export function createLogger(
+  name: string,
+  level: string,
+  target: string | number = STDERR,
+): Logger {
   return pino(
     {
       name,

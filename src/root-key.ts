@@ -9,7 +9,7 @@ import { ROOT_KEY_SIZE } from "./vault.js";
 export const ROOT_KEY_FILE = "root.key";
 export const ROOT_KEY_VARIABLE = "TONGKA_ROOT_KEY";
 /** AES keys under which terminal keys may arrive wrapped. */
-const KEY_EXCHANGE_KEY_SIZES = [16, 32];
+const KEY_EXCHANGE_KEY_SIZES = [16, 24, 32];
 
 /** Makes a new root key in `folder` (mode 0600). Throws SecretError when there is one. */
 export function createRootKey(folder: string): Uint8Array {
@@ -34,7 +34,7 @@ export function loadRootKey(
   return keyFromHex(readSecretFile(path, "root key"), `root key ${path}`, [ROOT_KEY_SIZE]);
 }
 
-/** The AES key (16 or 32 bytes, hex) under which terminal keys arrive wrapped (RFC 3394). */
+/** The AES key (16, 24 or 32 bytes, hex) under which terminal keys arrive wrapped (RFC 3394). */
 export function loadKeyExchangeKey(path: string): Uint8Array {
   const text = readSecretFile(path, "key-exchange key");
   return keyFromHex(text, `key-exchange key ${path}`, KEY_EXCHANGE_KEY_SIZES);

@@ -1,10 +1,10 @@
 // The one home of typebox: schemas are JSON Schema objects with a static type, checked by a
 // compiled function. Whoever reports an error words it: nothing here echoes a value.
 
-import { Type, type Static, type TSchema } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
-export { Type, type Static, type TSchema };
+export { type Static, type TSchema, Type };
 
 /** Where and against which keyword of JSON Schema a value fails; holds no value. */
 export interface SchemaProblem {
@@ -31,4 +31,12 @@ export function compileSchema(schema: TSchema): SchemaCheck {
         params: error.params as Record<string, unknown>,
       })),
   };
+}
+
+/** One of a list of words. */
+export function oneOf<const Word extends string>(
+  words: readonly Word[],
+  options: { default?: Word; description?: string } = {},
+) {
+  return Type.Unsafe<Word>({ type: "string", enum: [...words], ...options });
 }

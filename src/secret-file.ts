@@ -46,7 +46,9 @@ export function readSecretFile(path: string, what: string): string {
     const { mode, size } = fstatSync(file);
     if (process.platform !== "win32" && (mode & OTHERS_MASK) !== 0) {
       const shown = (mode & 0o777).toString(8).padStart(3, "0");
-      throw new SecretError(`${what} ${path}: others may read it (mode ${shown}): chmod 600 ${path}`);
+      throw new SecretError(
+        `${what} ${path}: others may read it (mode ${shown}): chmod 600 ${path}`,
+      );
     }
     if (size > SECRET_FILE_SIZE_MAX) throw new SecretError(`${what} ${path}: far too large`);
     return readFileSync(file, "utf8").trim();

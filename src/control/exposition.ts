@@ -143,7 +143,11 @@ export class Exposition {
       this.quantile("0.99", GAUGE.LOOP_DELAY_P99_NS),
       this.quantile("1", GAUGE.LOOP_DELAY_MAX_NS),
     ]);
-    this.gauge("tongka_main_heap_bytes", "JavaScript heap of the main thread.", GAUGE.MAIN_HEAP_BYTES);
+    this.gauge(
+      "tongka_main_heap_bytes",
+      "JavaScript heap of the main thread.",
+      GAUGE.MAIN_HEAP_BYTES,
+    );
     const all = new Registry();
     collectDefaultMetrics({ register: all, eventLoopMonitoringPrecision: UNUSED_PRECISION_MS });
     for (const { name } of all.getMetricsAsArray() as unknown as { name: string }[]) {

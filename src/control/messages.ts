@@ -153,12 +153,13 @@ export interface ControlOps {
       subjectKind?: number;
       subjectToken?: Uint8Array;
       subjectId?: number;
+      /** A number range has an entry for each of its prefixes under one entryId. */
+      entryId?: number;
       after: number;
       count: number;
     };
     result: ListEntryView[];
   };
-  listEntry: { request: { entryId: number }; result: ListEntryView | null };
   terminal: { request: { terminalId: number }; result: TerminalView | null };
   /** Terminals in order of terminalId, `after` excluded. */
   terminals: { request: { after: number; count: number }; result: TerminalView[] };
@@ -190,7 +191,9 @@ export type ControlHandler = (request: ControlRequest) => Promise<ControlRespons
 
 /** What travels on the port. */
 export type ControlQuestion = ControlRequest & { id: number };
-export type ControlAnswer = ControlResponse & { id: number };
+export type ControlAnswer = (ControlResponse | { ok: false; cause: string; fault: true }) & {
+  id: number;
+};
 
 /** Most rows of one page of a list. */
 export const PAGE_COUNT_MAX = 1000;

@@ -61,12 +61,7 @@ export function cardsOf(seed: number, today: number, holder: Holder): Card[] {
 }
 
 /** The card a holder carries: the electronic one when `electronic` and there is one. */
-export function cardInHand(
-  seed: number,
-  today: number,
-  holder: Holder,
-  electronic: boolean,
-): Card {
+export function cardInHand(seed: number, today: number, holder: Holder, electronic: boolean): Card {
   const status = chipStatus(seed, holder.index);
   if (electronic && hasElectronic(seed, holder.index, status)) {
     return card(seed, today, holder, SLOT_ELECTRONIC, CARD_STATUS.ACTIVE);

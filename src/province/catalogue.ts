@@ -62,8 +62,9 @@ export function catalogueOf(): CatalogueVersion {
 }
 
 function itemOf(line: string): CatalogueItem {
-  const [code, name, nameEn, purpose, kind, domain, regions, media, start, end, most] =
-    line.split("|") as string[];
+  const [code, name, nameEn, purpose, kind, domain, regions, media, start, end, most] = line.split(
+    "|",
+  ) as string[];
   return {
     itemCode: Number(code),
     name: name!,

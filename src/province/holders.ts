@@ -19,10 +19,31 @@ const SEQUENCE_STEP = 382;
 
 /** Where incomers were first registered (GB/T 2260), with weights: mostly neighbours. */
 const MAINLAND_ORIGINS: readonly (readonly [code: number, weight: number])[] = [
-  [440825, 9], [440882, 8], [440883, 6], [440104, 4], [450102, 7], [430102, 6], [430602, 5],
-  [510104, 5], [511302, 6], [500103, 6], [410102, 4], [411503, 6], [420102, 5], [360102, 5],
-  [350102, 3], [230102, 5], [230203, 4], [220102, 4], [210102, 3], [110105, 2], [310104, 2],
-  [340102, 3], [370102, 3], [610102, 3], [120101, 1],
+  [440825, 9],
+  [440882, 8],
+  [440883, 6],
+  [440104, 4],
+  [450102, 7],
+  [430102, 6],
+  [430602, 5],
+  [510104, 5],
+  [511302, 6],
+  [500103, 6],
+  [410102, 4],
+  [411503, 6],
+  [420102, 5],
+  [360102, 5],
+  [350102, 3],
+  [230102, 5],
+  [230203, 4],
+  [220102, 4],
+  [210102, 3],
+  [110105, 2],
+  [310104, 2],
+  [340102, 3],
+  [370102, 3],
+  [610102, 3],
+  [120101, 1],
 ];
 
 export interface Holder {
@@ -54,7 +75,10 @@ export class Holders {
     const [local, mainland] = apportion(count, [1 - RATES.mainlandHolders, RATES.mainlandHolders]);
     const shares = [
       ...apportion(local!, people),
-      ...apportion(mainland!, MAINLAND_ORIGINS.map(([, weight]) => weight)),
+      ...apportion(
+        mainland!,
+        MAINLAND_ORIGINS.map(([, weight]) => weight),
+      ),
     ];
     this.origins = [...COUNTIES.map((county) => county.code), ...MAINLAND_ORIGINS.map(([c]) => c)];
     this.starts = startsOf(shares);
@@ -92,7 +116,11 @@ export class Holders {
     const placeInDay = place - Math.ceil((dayInGroup * size) / DAYS_PER_GROUP);
     assert(placeInDay >= 0 && placeInDay < SEQUENCES, "a day of birth has sequences enough");
     const day = this.today - 1 - group * DAYS_PER_GROUP - dayInGroup;
-    const first = hash32(this.seed, PURPOSE.SEQUENCE, stratum * 40_000 + group * 2_000 + dayInGroup);
+    const first = hash32(
+      this.seed,
+      PURPOSE.SEQUENCE,
+      stratum * 40_000 + group * 2_000 + dayInGroup,
+    );
     const sequence = 1 + (((first % SEQUENCES) + placeInDay * SEQUENCE_STEP) % SEQUENCES);
     return String(dateOf(day)) + String(sequence).padStart(3, "0");
   }

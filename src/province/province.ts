@@ -94,8 +94,7 @@ export class Province {
       throw new RangeError("a seed is a whole number from 0 to 4,294,967,295");
     }
     const wanted = options.terminals ?? Math.ceil(options.holders / HOLDERS_PER_TERMINAL);
-    const terminals =
-      options.terminals ?? Math.min(TERMINALS_MAX, Math.max(TERMINALS_MIN, wanted));
+    const terminals = options.terminals ?? Math.min(TERMINALS_MAX, Math.max(TERMINALS_MIN, wanted));
     this.options = { ...options, terminals };
     this.seed = seed;
     this.today = dayOfText(String(options.today));
@@ -133,7 +132,11 @@ export async function writeProvince(
   await mkdir(folder, { recursive: true });
   await rm(path.join(folder, PROVINCE_FILE), { force: true });
   const organisations = organisationsOf(province.seed);
-  await writeLines(folder, FILES.organisations, organisations.map((each) => JSON.stringify(each)));
+  await writeLines(
+    folder,
+    FILES.organisations,
+    organisations.map((each) => JSON.stringify(each)),
+  );
   await writeLines(folder, FILES.terminals, terminalLines(province));
   const catalogue = catalogueOf();
   const { version, effectiveDate, items } = catalogue;

@@ -4,12 +4,7 @@
 
 import type { MacAlgorithmName } from "../../protocol/mac-algorithms.js";
 import type { DomainName } from "../../engine/domain.js";
-import {
-  CITY_OPERATORS,
-  OPERATORS,
-  type OperatorKind,
-  organisationId,
-} from "./organisations.js";
+import { CITY_OPERATORS, OPERATORS, type OperatorKind, organisationId } from "./organisations.js";
 import { apportion, draw, PURPOSE } from "./random.js";
 import { MAC_SHARES, RATES } from "./rates.js";
 import { COUNTIES, type Region } from "./regions.js";
@@ -66,10 +61,16 @@ export function terminalsOf(seed: number, count: number): Terminal[] {
   }
   const all: Terminal[] = [];
   const used = new Map<number, number>();
-  const perKind = apportion(count, TERMINAL_KINDS.map((name) => KINDS[name].share));
+  const perKind = apportion(
+    count,
+    TERMINAL_KINDS.map((name) => KINDS[name].share),
+  );
   TERMINAL_KINDS.forEach((name, i) => {
     const places = COUNTIES.filter((county) => hasKind(county, KINDS[name].operator));
-    const perPlace = apportion(perKind[i]!, places.map((county) => county.population));
+    const perPlace = apportion(
+      perKind[i]!,
+      places.map((county) => county.population),
+    );
     places.forEach((county, p) => {
       addTerminals(all, used, seed, name, county, perPlace[p]!);
     });

@@ -1,0 +1,36 @@
+// An arena: one shared buffer into which the frames of a batch are laid one behind the other, each
+// at a multiple of 8 so that records are read and written in place as words. Emptied as a whole.
+
+import { assert } from "../protocol/assert.js";
+
+export class Arena {
+  readonly buffer: SharedArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly view: DataView;
+  used = 0;
+
+  constructor(readonly size: number) {
+    assert(size % 8 === 0, "an arena's size is a multiple of 8");
+    this.buffer = new SharedArrayBuffer(size);
+    this.bytes = new Uint8Array(this.buffer);
+    this.words = new Int32Array(this.buffer);
+    this.view = new DataView(this.buffer);
+  }
+
+  fits(size: number): boolean {
+    return this.used + size + 8 <= this.size;
+  }
+
+  /** Reserves `size` bytes and returns where they start. The caller has looked at `fits`. */
+  take(size: number): number {
+    const start = this.used;
+    this.used = (start + size + 7) & ~7;
+    assert(this.used <= this.size, "the arena has room");
+    return start;
+  }
+
+  clear(): void {
+    this.used = 0;
+  }
+}

@@ -1,0 +1,476 @@
+// The core: the way of a request on the main thread.
+//
+//   receive   frame copied into the batch being received; malformed, overloaded -> refused at once
+//   verify    sessions found, MACs checked, inline or by the pool          97, A0 -> refused
+//   decide    records through the engine into the block being filled       63 -> refused
+//   commit    the block, one durable write; response MACs are made meanwhile
+//   deliver   answers leave when their block is on disk and they are signed
+//
+// It never waits. A batch is what arrived in one turn of the event loop, or while the pool
+// verified the batch before; a block is what was decided while the block before was committed.
+// Invariant: a frame's records count as in flight from receive to refuse or deliver.
+
+import { performance } from "node:perf_hooks";
+import { type Engine, REPEATED } from "../engine/engine.js";
+import { Use, readUse, USE_WORDS } from "../engine/use.js";
+import { assert } from "../protocol/assert.js";
+import { frameProblem, isRequestMti } from "../protocol/decode.js";
+import {
+  FRAME_COUNT_OFFSET,
+  FRAME_HEADER_SIZE,
+  FRAME_KEY_GENERATION_OFFSET,
+  FRAME_MAC_SIZE,
+  FRAME_MTI_OFFSET,
+  FRAME_SENDER_ID_OFFSET,
+  FRAME_SEQUENCE_OFFSET,
+} from "../protocol/frame.js";
+import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
+import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
+import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
+import { panBlockValid } from "../protocol/pan.js";
+import { REASON } from "../protocol/reason.js";
+import { USE_RECORD_SIZE } from "../protocol/use-record.js";
+import { Batch, PendingBlock } from "./batch.js";
+import { CommandQueue } from "./command-queue.js";
+import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
+import type { Config } from "./config.js";
+import { failStop } from "./fail-stop.js";
+import { type FrameSlot, FrameSlots, type Reply } from "./frame-slot.js";
+import { MacStage } from "./mac-stage.js";
+import { ANSWERED_AT_ONCE, Management } from "./management.js";
+import type { Metrics } from "./metrics.js";
+import {
+  beginResponse,
+  refusalFrame,
+  responseFrameSize,
+  UNAUTHENTICATED_REASONS,
+} from "./responses.js";
+import { SessionKeys } from "./session-keys.js";
+import type { JournalStore } from "./storage.js";
+import { UseTokens } from "./use-batch.js";
+import type { KeyVault } from "./vault.js";
+
+/** Sessions whose keys are kept ready, 5 KB each. */
+const KEY_PAIRS_MAX = 16_384;
+/** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
+const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
+/** Management responses are longer than use responses of one record. */
+const MANAGEMENT_ROOM = 1 << 20;
+const WATCH_MS = 250;
+
+export interface CoreParts {
+  config: Config;
+  engine: Engine;
+  journal: JournalStore;
+  vault: KeyVault;
+  metrics: Metrics;
+  /** Milliseconds since 1970 UTC. */
+  clock(): number;
+}
+
+export class Core implements CommandSink {
+  /** Records taken and not yet answered. */
+  inFlight = 0;
+  /** Position up to which the journal is on disk. */
+  committedPosition: number;
+  readonly keys: SessionKeys;
+  readonly macs: MacStage;
+  private readonly slots = new FrameSlots();
+  private readonly commands: CommandQueue;
+  private readonly management: Management;
+  private readonly tokens: UseTokens;
+  private readonly use = new Use();
+  private receiving: Batch;
+  private spareBatch: Batch;
+  private verifying: Batch | null = null;
+  /** A batch whose frames from `resumeAt` on wait for room in the next block. */
+  private stalled: Batch | null = null;
+  private resumeAt = 0;
+  private filling: PendingBlock;
+  private committing: PendingBlock | null = null;
+  private spareBlock: PendingBlock | null;
+  private scheduled = false;
+  private stopping = false;
+  private boundaryTasks: (() => void)[] = [];
+  private idleWaiters: (() => void)[] = [];
+  private readonly watch: NodeJS.Timeout;
+
+  constructor(private readonly parts: CoreParts) {
+    const { config, engine, vault, metrics } = parts;
+    const { recordsInFlightMax, framesPerBatchMax } = config.limits;
+    const requestRoom =
+      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) + config.terminals.frameSizeMax;
+    const responseRoom =
+      recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
+    const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), framesPerBatchMax));
+    const blocks = [2, 3].map((n) => {
+      const { blockSizeMax } = config.journal;
+      return new PendingBlock(n, round8(blockSizeMax), round8(responseRoom), recordsInFlightMax);
+    });
+    [this.receiving, this.spareBatch] = batches as [Batch, Batch];
+    [this.filling, this.spareBlock] = blocks as [PendingBlock, PendingBlock];
+    this.committedPosition = engine.state.registers.position;
+    this.keys = new SessionKeys(engine.state, vault, KEY_PAIRS_MAX);
+    this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
+    this.tokens = new UseTokens(vault);
+    this.commands = new CommandQueue(engine);
+    this.management = new Management(config, engine, vault, this.keys, parts.clock);
+    this.watch = setInterval(() => this.watchCommit(), WATCH_MS);
+    this.watch.unref();
+  }
+
+  /**
+   * Takes a frame. Returns FRAME_PROBLEM.NONE, or what is wrong with it: then the connection is to
+   * be closed and nothing was taken. `message` is copied.
+   */
+  receive(reply: Reply, message: ArrayBuffer): number {
+    const { arena, frames } = this.receiving;
+    const size = message.byteLength;
+    if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
+    assert(arena.fits(size), "the batch has room for the records in flight and one frame");
+    const start = arena.take(size);
+    arena.bytes.set(new Uint8Array(message), start);
+    const problem = frameProblem(arena.view, start, size);
+    const mti = problem === 0 ? arena.view.getUint16(start + FRAME_MTI_OFFSET, true) : 0;
+    if (problem !== 0 || !isRequestMti(mti)) {
+      arena.used = start;
+      return problem === 0 ? FRAME_PROBLEM.NOT_A_REQUEST : problem;
+    }
+    const frame = this.slots.take();
+    frame.reply = reply;
+    frame.receivedMs = performance.now();
+    frame.start = start;
+    frame.size = size;
+    frame.mti = mti;
+    frame.count = arena.view.getUint16(start + FRAME_COUNT_OFFSET, true);
+    frame.senderId = arena.view.getUint32(start + FRAME_SENDER_ID_OFFSET, true);
+    frame.keyGeneration = arena.view.getUint32(start + FRAME_KEY_GENERATION_OFFSET, true);
+    frame.sequence = arena.view.getUint32(start + FRAME_SEQUENCE_OFFSET, true);
+    this.inFlight += frame.count;
+    const refusal = this.overload(frame);
+    if (refusal === 0) {
+      frames.push(frame);
+      this.schedule();
+    } else {
+      arena.used = start;
+      this.refuse(frame, refusal);
+    }
+    return FRAME_PROBLEM.NONE;
+  }
+
+  /** Executes commands; resolves when they are on disk. */
+  execute(batch: CommandBatch): Promise<CommandResult> {
+    const done = this.commands.add(batch);
+    this.schedule();
+    return done;
+  }
+
+  /** Runs `task` on the boundary between two blocks: the state is that of the last sealed one. */
+  atBoundary(task: () => void): void {
+    if (this.parts.engine.idle) task();
+    else this.boundaryTasks.push(task);
+  }
+
+  /** From now on refuses frames with 91; resolves when all that was taken has been answered. */
+  async drain(): Promise<void> {
+    this.stopping = true;
+    if (!this.quiet) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
+    clearInterval(this.watch);
+    await this.macs.close();
+    this.keys.close();
+  }
+
+  private get quiet(): boolean {
+    return (
+      this.inFlight === 0 &&
+      this.receiving.frames.length === 0 &&
+      this.verifying === null &&
+      this.stalled === null &&
+      this.committing === null &&
+      this.parts.engine.idle &&
+      this.commands.empty
+    );
+  }
+
+  private overload(frame: FrameSlot): number {
+    const { limits } = this.parts.config;
+    if (this.stopping) return REASON.STOPPING;
+    if (frame.count > limits.recordsPerFrameMax) return REASON.OVERLOADED;
+    if (this.inFlight > limits.recordsInFlightMax) return REASON.OVERLOADED;
+    const full = this.receiving.frames.length >= limits.framesPerBatchMax;
+    return full ? REASON.OVERLOADED : 0;
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(this.turn);
+  }
+
+  private readonly turn = (): void => {
+    this.scheduled = false;
+    if (this.verifying !== null || this.stalled !== null) return;
+    this.openBlock();
+    this.runCommands();
+    if (this.receiving.frames.length > 0) this.verify();
+    else this.commit();
+  };
+
+  private openBlock(): void {
+    this.parts.engine.openBlock(this.filling.writer, this.parts.clock());
+  }
+
+  private runCommands(): void {
+    if (this.commands.empty) return;
+    this.parts.metrics.countCommands(this.commands.run(this.filling.committed));
+    if (!this.commands.empty) this.schedule();
+  }
+
+  private verify(): void {
+    const batch = this.receiving;
+    this.receiving = this.spareBatch;
+    for (const frame of batch.frames) this.findSession(frame);
+    const pooled = this.macs.verify(batch);
+    if (pooled === null) {
+      this.spareBatch = batch;
+      this.decideBatch(batch, 0);
+      return;
+    }
+    this.verifying = batch;
+    pooled.then(() => this.verified(batch), this.poolFailed);
+  }
+
+  /** Finds terminal, session and keys, or why the frame is refused. */
+  private findSession(frame: FrameSlot): void {
+    const { state } = this.parts.engine;
+    frame.senderRow = state.parties.find(frame.senderId);
+    if (frame.senderRow === 0) {
+      frame.refusal = REASON.TERMINAL_UNKNOWN;
+    } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || frame.keyGeneration !== 0) {
+      const { keyGeneration, senderRow } = frame;
+      frame.sessionBase = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
+      if (frame.sessionBase === 0) frame.refusal = REASON.NOT_SIGNED_ON;
+      else frame.keys = this.keys.get(senderRow, frame.sessionBase, keyGeneration);
+    }
+  }
+
+  private verified(batch: Batch): void {
+    this.verifying = null;
+    this.spareBatch = batch;
+    this.openBlock();
+    this.decideBatch(batch, 0);
+    if (this.receiving.frames.length > 0) this.schedule();
+  }
+
+  /** Decides the frames of a batch from `from` on, as far as the block has room. */
+  private decideBatch(batch: Batch, from: number): void {
+    const { state } = this.parts.engine;
+    if (from === 0) this.tokens.prepare(batch, state.blacklist.prefixLengths);
+    for (let i = from; i < batch.frames.length; i++) {
+      const frame = batch.frames[i]!;
+      if (frame.refusal === 0 && !this.hasRoom(frame)) {
+        this.stalled = batch;
+        this.resumeAt = i;
+        this.commit();
+        return;
+      }
+      this.decideFrame(batch, frame);
+    }
+    this.stalled = null;
+    batch.clear();
+    this.commit();
+  }
+
+  private hasRoom(frame: FrameSlot): boolean {
+    if (!isUseMti(frame.mti)) return this.management.fits(this.filling);
+    const responseSize = responseFrameSize(frame.count * OUTCOME_RECORD_SIZE);
+    return (
+      this.parts.engine.fits(frame.count * USE_RECORD_SIZE) && this.filling.arena.fits(responseSize)
+    );
+  }
+
+  private decideFrame(batch: Batch, frame: FrameSlot): void {
+    const { state } = this.parts.engine;
+    if (frame.refusal === 0 && frame.sessionBase !== 0) {
+      const { senderRow, keyGeneration } = frame;
+      const base = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
+      if (base === 0) frame.refusal = REASON.NOT_SIGNED_ON;
+      else if (!state.sessions.sequenceFresh(base, frame.sequence)) {
+        frame.refusal = REASON.SEQUENCE_REPEATED;
+      }
+      frame.sessionBase = base;
+    }
+    if (frame.refusal !== 0) {
+      this.refuse(frame, frame.refusal);
+    } else if (isUseMti(frame.mti)) {
+      this.decideUses(batch, frame);
+    } else {
+      const refusal = this.management.handle(batch.arena, frame, this.filling);
+      if (refusal === 0) this.answered(frame);
+      else if (refusal === ANSWERED_AT_ONCE) this.finished(frame);
+      else this.refuse(frame, refusal);
+    }
+  }
+
+  private decideUses(batch: Batch, frame: FrameSlot): void {
+    const { engine, metrics } = this.parts;
+    const { arena } = this.filling;
+    const bodySize = frame.count * OUTCOME_RECORD_SIZE;
+    const timeMs = engine.state.registers.timeMs;
+    const body = beginResponse(arena, frame, frame.count, bodySize, timeMs, REASON.APPROVED);
+    const use = this.use;
+    use.senderRow = frame.senderRow;
+    use.tokens = this.tokens.words;
+    use.prefixCount = this.tokens.stride - 1;
+    engine.beginFrame(
+      frame.mti,
+      frame.senderRow,
+      frame.keyGeneration,
+      frame.sessionBase,
+      frame.sequence,
+    );
+    for (let i = 0; i < frame.count; i++) {
+      const from = frame.start + FRAME_HEADER_SIZE + i * USE_RECORD_SIZE;
+      readUse(use, frame.mti, batch.arena.words, from >> 2);
+      use.tokenBase = (frame.tokenIndex + i) * this.tokens.stride * 4;
+      use.panValid = panBlockValid(batch.arena.bytes, from);
+      const out = (body + i * OUTCOME_RECORD_SIZE) >> 2;
+      const reason = engine.use(use, arena.words, out);
+      if (reason === REPEATED) metrics.countRepeat(1);
+      else metrics.countDecision(reason, 1);
+    }
+    engine.endFrame();
+    assert(USE_WORDS * 4 === USE_RECORD_SIZE, "a use is as many words as bytes");
+    frame.signer = frame.keys!.response;
+    this.answered(frame);
+  }
+
+  /** The frame's answer waits for the block. */
+  private answered(frame: FrameSlot): void {
+    this.filling.frames.push(frame);
+    this.filling.records += frame.count;
+  }
+
+  /** Answers a frame that is refused as a whole, at once: nothing of it needs to be durable. */
+  private refuse(frame: FrameSlot, reason: number): void {
+    const { metrics, clock } = this.parts;
+    metrics.countFrame(reason);
+    const mac = UNAUTHENTICATED_REASONS.has(reason) ? null : (frame.keys?.response ?? null);
+    const reply = frame.reply!;
+    reply.queue(refusalFrame(frame, reason, clock(), mac));
+    reply.flush();
+    this.finished(frame);
+  }
+
+  private finished(frame: FrameSlot): void {
+    this.inFlight -= frame.count;
+    this.slots.release(frame);
+  }
+
+  /** Commits the block that filled, unless one is being committed or there is nothing. */
+  private commit(): void {
+    const { engine, journal, metrics } = this.parts;
+    if (this.committing !== null) return;
+    if (engine.idle) {
+      this.settle();
+      return;
+    }
+    const block = this.filling;
+    this.filling = this.spareBlock!;
+    this.spareBlock = null;
+    this.committing = block;
+    const writer = engine.seal();
+    block.lastPosition = engine.state.registers.position;
+    for (const task of this.boundaryTasks.splice(0)) task();
+    block.startedMs = performance.now();
+    metrics.observeBatch(block.records);
+    metrics.countJournalBytes(writer.size);
+    journal
+      .append(writer.firstPosition, writer.bytes.subarray(0, writer.size))
+      .then(() => this.durable(block), this.commitFailed);
+    const pooled = this.macs.sign(block);
+    if (pooled === null) block.signed = true;
+    else pooled.then(() => this.signed(block), this.poolFailed);
+  }
+
+  private signed(block: PendingBlock): void {
+    block.signed = true;
+    if (block.durable) this.deliver(block);
+  }
+
+  private durable(block: PendingBlock): void {
+    this.parts.metrics.observeCommitNs((performance.now() - block.startedMs) * 1e6);
+    this.committedPosition = block.lastPosition;
+    block.durable = true;
+    if (block.signed) this.deliver(block);
+  }
+
+  /** Sends the answers of a block, connection by connection, and lets the next one be committed. */
+  private deliver(block: PendingBlock): void {
+    const nowMs = performance.now();
+    const { metrics } = this.parts;
+    const replies: Reply[] = [];
+    for (const frame of block.frames) {
+      const reply = frame.reply!;
+      const end = frame.responseStart + frame.responseSize + FRAME_MAC_SIZE;
+      reply.queue(block.arena.bytes.subarray(frame.responseStart, end));
+      if (!reply.dirty) {
+        reply.dirty = true;
+        replies.push(reply);
+      }
+      this.inFlight -= frame.count;
+      metrics.observeLatencyNs((nowMs - frame.receivedMs) * 1e6, Math.max(frame.count, 1));
+      this.slots.release(frame);
+    }
+    for (const reply of replies) {
+      reply.dirty = false;
+      reply.flush();
+    }
+    const committed = block.committed.slice();
+    block.clear();
+    this.spareBlock = block;
+    this.committing = null;
+    for (const call of committed) call();
+    this.next();
+  }
+
+  private next(): void {
+    if (this.stalled !== null) {
+      this.openBlock();
+      this.decideBatch(this.stalled, this.resumeAt);
+    } else this.commit();
+    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
+  }
+
+  /** Everything that was taken has been answered, or soon will be told so. */
+  private settle(): void {
+    for (const call of this.filling.committed.splice(0)) call();
+    if (!this.quiet) return;
+    this.keys.closeRetired();
+    for (const resolve of this.idleWaiters.splice(0)) resolve();
+  }
+
+  private watchCommit(): void {
+    const block = this.committing;
+    if (block === null || block.durable) return;
+    const { commitSecondsMax } = this.parts.config.journal;
+    if (performance.now() - block.startedMs < commitSecondsMax * 1000) return;
+    failStop("a commit of the journal took longer than journal.commitSecondsMax: check the disk");
+  }
+
+  private readonly commitFailed = (): void => {
+    failStop("a commit of the journal failed: check the disk and its free space, then start again");
+  };
+
+  private readonly poolFailed = (): void => {
+    failStop("a thread of the MAC pool ended: start again, and report it if it comes back");
+  };
+}
+
+function round8(size: number): number {
+  return Math.ceil(size / 8) * 8;
+}

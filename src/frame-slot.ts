@@ -1,0 +1,60 @@
+// A frame on its way through the core, from its arrival until its answer has left. Slots are made
+// once and used again: the way of a request allocates next to nothing.
+
+import type { Mac } from "../protocol/mac.js";
+import type { KeyPair } from "./session-keys.js";
+
+/** Where a frame came from and its answer goes: a WebSocket or a pending HTTP response. */
+export interface Reply {
+  /** Takes a response frame; the bytes are to be sent or copied by the next `flush`. */
+  queue(bytes: Uint8Array): void;
+  /** Sends what was queued. Does nothing on a connection that is gone. */
+  flush(): void;
+  /** Marks a reply that `flush` is due for; set and cleared by the core. */
+  dirty: boolean;
+}
+
+export class FrameSlot {
+  reply: Reply | null = null;
+  /** When it arrived, performance.now(). */
+  receivedMs = 0;
+  /** The request: bytes in the batch's arena. */
+  start = 0;
+  size = 0;
+  mti = 0;
+  count = 0;
+  senderId = 0;
+  keyGeneration = 0;
+  sequence = 0;
+  /** Found while verifying. */
+  senderRow = 0;
+  sessionBase = 0;
+  keys: KeyPair | null = null;
+  /** Reason for which the frame is refused as a whole, or 0. */
+  refusal = 0;
+  /** First of its records among the batch's tokens. */
+  tokenIndex = 0;
+  /** The response: bytes in the block's arena, without its MAC. */
+  responseStart = 0;
+  responseSize = 0;
+  /** What signs the response; null when it is signed already. */
+  signer: Mac | null = null;
+}
+
+/** Slots to use again. */
+export class FrameSlots {
+  private readonly free: FrameSlot[] = [];
+
+  take(): FrameSlot {
+    return this.free.pop() ?? new FrameSlot();
+  }
+
+  release(slot: FrameSlot): void {
+    slot.reply = null;
+    slot.keys = null;
+    slot.signer = null;
+    slot.sessionBase = 0;
+    slot.refusal = 0;
+    this.free.push(slot);
+  }
+}

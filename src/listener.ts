@@ -1,0 +1,307 @@
+// The listener: WebSocket /v1/terminal and HTTP POST /v1/messages, which carry the same frames.
+// The one home of uWebSockets.js, whose traps are dealt with here: `onAborted` is set before all
+// else, a message's bytes are gone when its callback returns, a socket that has closed must not be
+// touched, and doubled headers that could part two readers of a request are refused.
+
+import uWS from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_listen_socket, WebSocket } from "uWebSockets.js";
+import {
+  closeCode,
+  FRAME_PROBLEM,
+  FRAME_PROBLEM_NAMES,
+  FRAME_PROBLEM_TEXTS,
+} from "../protocol/frame-problem.js";
+import type { Config } from "./config.js";
+import type { Core } from "./core.js";
+import type { Reply } from "./frame-slot.js";
+import type { Metrics } from "./metrics.js";
+
+const CONTENT_TYPE = "application/octet-stream";
+/** Unsent bytes of one connection above which it is closed: its terminal does not read. */
+const BACKPRESSURE_MAX = 8 * 1024 * 1024;
+const CLOSE_GOING_AWAY = 1001;
+/** Headers that may stand once: a second reader could take another one of them. */
+const SINGLE_HEADERS = ["content-length", "transfer-encoding", "host"];
+
+interface Connection {
+  reply: SocketReply | null;
+}
+
+/** Answers over a WebSocket: all that is due to one connection leaves in one write. */
+class SocketReply implements Reply {
+  dirty = false;
+  private readonly outbox: Uint8Array[] = [];
+  private socket: WebSocket<Connection> | null;
+
+  constructor(socket: WebSocket<Connection>) {
+    this.socket = socket;
+  }
+
+  queue(bytes: Uint8Array): void {
+    this.outbox.push(bytes);
+  }
+
+  flush(): void {
+    const { socket, outbox } = this;
+    if (socket !== null) {
+      if (outbox.length === 1) socket.send(outbox[0]!, true);
+      else socket.cork(this.sendAll);
+    }
+    outbox.length = 0;
+  }
+
+  end(code: number, text: string): void {
+    this.socket?.end(code, text);
+  }
+
+  closed(): void {
+    this.socket = null;
+  }
+
+  private readonly sendAll = (): void => {
+    for (const bytes of this.outbox) {
+      // A send can close the socket when its backpressure is over the limit.
+      if (this.socket === null) return;
+      this.socket.send(bytes, true);
+    }
+  };
+}
+
+/** The answer to one HTTP request. */
+class HttpReply implements Reply {
+  dirty = false;
+  private bytes: Uint8Array | null = null;
+  private response: HttpResponse | null;
+
+  constructor(response: HttpResponse) {
+    this.response = response;
+  }
+
+  queue(bytes: Uint8Array): void {
+    this.bytes = bytes;
+  }
+
+  flush(): void {
+    const { response, bytes } = this;
+    this.response = null;
+    if (response === null || bytes === null) return;
+    response.cork(() => {
+      response.writeHeader("content-type", CONTENT_TYPE).end(bytes as Uint8Array<ArrayBuffer>);
+    });
+  }
+
+  /** Answers with an error instead of a frame. */
+  fail(status: string, problem: string, text: string): void {
+    const { response } = this;
+    this.response = null;
+    if (response === null) return;
+    response.cork(() => {
+      response.writeStatus(status).writeHeader("content-type", "application/json");
+      response.end(JSON.stringify({ error: problem, message: text }), true);
+    });
+  }
+
+  closed(): void {
+    this.response = null;
+  }
+
+  get open(): boolean {
+    return this.response !== null;
+  }
+}
+
+export class Listener {
+  private readonly app: uWS.TemplatedApp;
+  private listenSocket: us_listen_socket | null = null;
+  private readonly sockets = new Set<SocketReply>();
+  private pendingHttp = 0;
+
+  constructor(
+    private readonly config: Config,
+    private readonly core: Core,
+    private readonly metrics: Metrics,
+  ) {
+    const { tlsCertFile, tlsKeyFile, idleSeconds, frameSizeMax } = config.terminals;
+    const tls = { cert_file_name: tlsCertFile, key_file_name: tlsKeyFile };
+    this.app = tlsCertFile === "" ? uWS.App() : uWS.SSLApp(tls);
+    this.app.ws<Connection>("/v1/terminal", {
+      maxPayloadLength: frameSizeMax + 1,
+      idleTimeout: idleSeconds,
+      maxBackpressure: BACKPRESSURE_MAX,
+      closeOnBackpressureLimit: 1,
+      sendPingsAutomatically: true,
+      upgrade: (response, request, context) => this.upgrade(response, request, context),
+      open: (socket) => this.opened(socket),
+      message: (socket, message, isBinary) => this.message(socket, message, isBinary),
+      close: (socket) => this.closed(socket),
+    });
+    this.app.post("/v1/messages", (response, request) => this.post(response, request));
+    this.app.any("/*", (response) => {
+      response.onAborted(() => {});
+      response.writeStatus("404 Not Found").end("no such path\n", true);
+    });
+  }
+
+  /** Starts to listen; resolves with the port. Rejects with one line that says what to do. */
+  listen(): Promise<number> {
+    const { host, port } = this.config.terminals;
+    return new Promise((resolve, reject) => {
+      listenExclusively(this.app, host, port, (socket) => {
+        if (!socket) {
+          const cause = `terminals: cannot listen on ${host}:${port}: the port is in use`;
+          reject(new Error(`${cause} or not allowed; set terminals.port`));
+          return;
+        }
+        this.listenSocket = socket;
+        resolve(uWS.us_socket_local_port(socket));
+      });
+    });
+  }
+
+  /** Takes no new connections; those there are stay. */
+  stopListening(): void {
+    if (this.listenSocket !== null) uWS.us_listen_socket_close(this.listenSocket);
+    this.listenSocket = null;
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    this.stopListening();
+    for (const socket of [...this.sockets]) socket.end(CLOSE_GOING_AWAY, "stopping");
+  }
+
+  private get connectionCount(): number {
+    return this.sockets.size + this.pendingHttp;
+  }
+
+  private upgrade(
+    response: HttpResponse,
+    request: HttpRequest,
+    context: uWS.us_socket_context_t,
+  ): void {
+    response.onAborted(() => {});
+    if (this.connectionCount >= this.config.terminals.connectionsMax) {
+      response.writeStatus("503 Service Unavailable").end("too many connections\n", true);
+      return;
+    }
+    response.upgrade<Connection>(
+      { reply: null },
+      request.getHeader("sec-websocket-key"),
+      request.getHeader("sec-websocket-protocol"),
+      request.getHeader("sec-websocket-extensions"),
+      context,
+    );
+  }
+
+  private opened(socket: WebSocket<Connection>): void {
+    const reply = new SocketReply(socket);
+    socket.getUserData().reply = reply;
+    this.sockets.add(reply);
+    this.metrics.setConnections(this.connectionCount);
+  }
+
+  private message(socket: WebSocket<Connection>, message: ArrayBuffer, isBinary: boolean): void {
+    const reply = socket.getUserData().reply!;
+    const problem = isBinary ? this.core.receive(reply, message) : FRAME_PROBLEM.NOT_BINARY;
+    if (problem === FRAME_PROBLEM.NONE) return;
+    this.metrics.countClosed(problem);
+    reply.end(closeCode(problem), FRAME_PROBLEM_NAMES[problem]!);
+  }
+
+  private closed(socket: WebSocket<Connection>): void {
+    const reply = socket.getUserData().reply!;
+    reply.closed();
+    this.sockets.delete(reply);
+    this.metrics.setConnections(this.connectionCount);
+  }
+
+  private post(response: HttpResponse, request: HttpRequest): void {
+    const reply = new HttpReply(response);
+    this.pendingHttp++;
+    let pending = true;
+    const settle = () => {
+      if (pending) this.pendingHttp--;
+      pending = false;
+    };
+    response.onAborted(() => {
+      settle();
+      reply.closed();
+    });
+    if (!headersSingle(request)) {
+      settle();
+      reply.closed();
+      response.close();
+      return;
+    }
+    const isFrame = request.getHeader("content-type") === CONTENT_TYPE;
+    const tooMany = this.connectionCount > this.config.terminals.connectionsMax;
+    this.readBody(response, reply, (body) => {
+      settle();
+      if (!reply.open) return;
+      if (tooMany) reply.fail("503 Service Unavailable", "OVERLOADED", "too many connections");
+      else if (body === null) this.malformed(reply, FRAME_PROBLEM.TOO_LARGE);
+      else if (!isFrame) this.malformed(reply, FRAME_PROBLEM.NOT_BINARY);
+      else this.malformed(reply, this.core.receive(reply, body));
+    });
+  }
+
+  private malformed(reply: HttpReply, problem: number): void {
+    if (problem === FRAME_PROBLEM.NONE) return;
+    this.metrics.countClosed(problem);
+    const tooLarge = problem === FRAME_PROBLEM.TOO_LARGE;
+    const status = tooLarge ? "413 Payload Too Large" : "400 Bad Request";
+    reply.fail(status, FRAME_PROBLEM_NAMES[problem]!, FRAME_PROBLEM_TEXTS[problem]!);
+  }
+
+  /** Hands over the body, or null as soon as it is longer than a frame may be. */
+  private readBody(
+    response: HttpResponse,
+    reply: HttpReply,
+    done: (body: ArrayBuffer | null) => void,
+  ): void {
+    let parts: Buffer | null = null;
+    let finished = false;
+    response.onData((chunk, isLast) => {
+      if (finished || !reply.open) return;
+      const size = (parts?.length ?? 0) + chunk.byteLength;
+      if (size > this.config.terminals.frameSizeMax) {
+        finished = true;
+        done(null);
+      } else if (isLast) {
+        finished = true;
+        done(parts === null ? chunk : joined(parts, chunk));
+      } else {
+        parts = Buffer.concat([parts ?? Buffer.alloc(0), Buffer.from(chunk)]);
+      }
+    });
+  }
+}
+
+/** Without the option, a second server would share the port; the package's types lack it. */
+function listenExclusively(
+  app: uWS.TemplatedApp,
+  host: string,
+  port: number,
+  listening: (socket: us_listen_socket | false) => void,
+): void {
+  const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number };
+  const listen = app.listen as (...options: unknown[]) => unknown;
+  listen.call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, listening);
+}
+
+function joined(parts: Buffer, chunk: ArrayBuffer): ArrayBuffer {
+  const whole = new Uint8Array(parts.length + chunk.byteLength);
+  whole.set(parts);
+  whole.set(new Uint8Array(chunk), parts.length);
+  return whole.buffer;
+}
+
+function headersSingle(request: HttpRequest): boolean {
+  const seen = [0, 0, 0];
+  request.forEach((name) => {
+    const index = SINGLE_HEADERS.indexOf(name);
+    if (index >= 0) seen[index]!++;
+  });
+  const [length, encoding, host] = seen;
+  return length! <= 1 && encoding! <= 1 && host === 1 && !(length === 1 && encoding === 1);
+}

@@ -1,0 +1,107 @@
+// The pool of threads for MACs, and the decision when it is worth it: a lone MAC costs 1 us here
+// and some 100 us through a thread, a large batch is done sooner by several threads while the main
+// thread goes on receiving. The crossover is measured at start. The one home of piscina.
+
+import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { performance } from "node:perf_hooks";
+import { Piscina } from "piscina";
+import { createMac } from "../protocol/mac.js";
+import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
+import type { MacTask, MacWorkerData } from "./mac-jobs.js";
+
+const SMALL_SIZE = 96;
+const LARGE_SIZE = 8224;
+const CALIBRATION_ROUNDS = 200;
+/** The pool must be this much better than inline to be taken: a wrong guess costs latency. */
+const MARGIN = 1.2;
+/** Jobs of one task at the least: below that a second thread is not woken. */
+const TASK_JOBS_MIN = 32;
+
+/** What a MAC costs inline and a task costs through the pool, nanoseconds. */
+export interface MacCosts {
+  perMacNs: number;
+  perByteNs: number;
+  perTaskNs: number;
+}
+
+export class MacPool {
+  private readonly piscina: Piscina | null;
+  readonly threads: number;
+  private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perTaskNs: Number.POSITIVE_INFINITY };
+
+  constructor(workers: number | "auto", data: MacWorkerData) {
+    this.threads = workers === "auto" ? availableParallelism() - 1 : workers;
+    this.piscina =
+      this.threads === 0
+        ? null
+        : new Piscina({
+            filename: new URL("./mac-worker.js", import.meta.url).href,
+            workerData: data,
+            minThreads: this.threads,
+            maxThreads: this.threads,
+            idleTimeout: Number.POSITIVE_INFINITY,
+            concurrentTasksPerWorker: 1,
+          });
+  }
+
+  /** Measures the crossover. To be awaited before traffic. */
+  async calibrate(): Promise<MacCosts> {
+    const small = inlineNs(SMALL_SIZE);
+    const perByteNs = Math.max((inlineNs(LARGE_SIZE) - small) / (LARGE_SIZE - SMALL_SIZE), 0);
+    const perTaskNs = this.piscina === null ? Number.POSITIVE_INFINITY : await this.taskNs();
+    this.costs = { perMacNs: small - perByteNs * SMALL_SIZE, perByteNs, perTaskNs };
+    return this.costs;
+  }
+
+  /** Whether `count` MACs over `size` bytes in all are better done by the pool. */
+  worthIt(count: number, size: number): boolean {
+    if (this.piscina === null || count < TASK_JOBS_MIN) return false;
+    const inline = count * this.costs.perMacNs + size * this.costs.perByteNs;
+    return inline > (this.costs.perTaskNs + inline / (this.threads + 1)) * MARGIN;
+  }
+
+  /** Does jobs 0..count-1 of a job table, split over the threads. */
+  async run(jobTable: number, count: number): Promise<void> {
+    const tasks: Promise<void>[] = [];
+    const perTask = Math.max(Math.ceil(count / this.threads), TASK_JOBS_MIN);
+    for (let from = 0; from < count; from += perTask) {
+      const task: MacTask = { jobTable, from, to: Math.min(from + perTask, count) };
+      tasks.push(this.piscina!.run(task));
+    }
+    await Promise.all(tasks);
+  }
+
+  async close(): Promise<void> {
+    await this.piscina?.destroy();
+  }
+
+  private async taskNs(): Promise<number> {
+    const empty: MacTask = { jobTable: 0, from: 0, to: 0 };
+    await this.piscina!.run(empty);
+    const times: number[] = [];
+    for (let i = 0; i < CALIBRATION_ROUNDS / 4; i++) {
+      const start = performance.now();
+      await this.piscina!.run(empty);
+      times.push(performance.now() - start);
+    }
+    return median(times) * 1e6;
+  }
+}
+
+function inlineNs(size: number): number {
+  const mac = createMac(MAC_ALGORITHM.AES_128_CMAC, randomBytes(16));
+  const bytes = Buffer.alloc(size + 16);
+  const times: number[] = [];
+  for (let i = 0; i < CALIBRATION_ROUNDS; i++) {
+    const start = performance.now();
+    for (let j = 0; j < 8; j++) mac.sign(bytes, 0, size, bytes, size);
+    times.push((performance.now() - start) / 8);
+  }
+  mac.close();
+  return median(times) * 1e6;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}

@@ -1,0 +1,97 @@
+// A thread of the MAC pool: verifies and makes MACs over the shared arenas, in place. Keeps the
+// cipher objects of each key slot it has met and makes them anew when the slot's keys change.
+
+import { workerData } from "node:worker_threads";
+import { createMac, type Mac } from "../protocol/mac.js";
+import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
+import {
+  JOB_ARENA_WORD,
+  JOB_BAD,
+  JOB_GOOD,
+  JOB_KEY_GONE,
+  JOB_KEY_SLOT_WORD,
+  JOB_KEY_VERSION_WORD,
+  JOB_OPERATION_WORD,
+  JOB_RESULT_WORD,
+  JOB_SIGN,
+  JOB_SIZE_WORD,
+  JOB_START_WORD,
+  JOB_WORDS,
+  type MacTask,
+  type MacWorkerData,
+} from "./mac-jobs.js";
+import {
+  KEY_SLOT_ALGORITHM_OFFSET,
+  KEY_SLOT_REQUEST_OFFSET,
+  KEY_SLOT_RESPONSE_OFFSET,
+  KEY_SLOT_SIZE,
+  KEY_SLOT_VERSION_OFFSET,
+} from "./session-keys.js";
+
+interface SlotMacs {
+  version: number;
+  request: Mac;
+  response: Mac;
+}
+
+/** Piscina hands its workerData on as the second element of the thread's own. */
+const data = (workerData as [unknown, MacWorkerData])[1];
+const arenas = data.arenas.map((arena) => new Uint8Array(arena));
+const jobTables = data.jobTables.map((table) => new Int32Array(table));
+const keyBytes = new Uint8Array(data.keyTable);
+const keyView = new DataView(data.keyTable);
+const slots: (SlotMacs | undefined)[] = [];
+
+/** Does a range of jobs and leaves each one's result in its place. */
+export default function run(task: MacTask): void {
+  const jobs = jobTables[task.jobTable]!;
+  for (let i = task.from; i < task.to; i++) {
+    const base = i * JOB_WORDS;
+    jobs[base + JOB_RESULT_WORD] = runJob(jobs, base);
+  }
+}
+
+function runJob(jobs: Int32Array, base: number): number {
+  const macs = macsOf(jobs[base + JOB_KEY_SLOT_WORD]!, jobs[base + JOB_KEY_VERSION_WORD]!);
+  if (macs === null) return JOB_KEY_GONE;
+  const arena = arenas[jobs[base + JOB_ARENA_WORD]!]!;
+  const start = jobs[base + JOB_START_WORD]!;
+  const end = start + jobs[base + JOB_SIZE_WORD]!;
+  if (jobs[base + JOB_OPERATION_WORD] === JOB_SIGN) {
+    macs.response.sign(arena, start, end, arena, end);
+    return JOB_GOOD;
+  }
+  return macs.request.verify(arena, start, end, end) ? JOB_GOOD : JOB_BAD;
+}
+
+function macsOf(slot: number, version: number): SlotMacs | null {
+  const known = slots[slot];
+  if (known !== undefined && known.version === version) return known;
+  known?.request.close();
+  known?.response.close();
+  slots[slot] = undefined;
+  const offset = slot * KEY_SLOT_SIZE;
+  const algorithm = keyView.getUint32(offset + KEY_SLOT_ALGORITHM_OFFSET, true);
+  const keySize = MAC_KEY_SIZES[algorithm] ?? 0;
+  const requestKey = keyBytes.slice(
+    offset + KEY_SLOT_REQUEST_OFFSET,
+    offset + KEY_SLOT_REQUEST_OFFSET + keySize,
+  );
+  const responseKey = keyBytes.slice(
+    offset + KEY_SLOT_RESPONSE_OFFSET,
+    offset + KEY_SLOT_RESPONSE_OFFSET + keySize,
+  );
+  // Read after the keys: the main thread may have put other keys there meanwhile.
+  if (keySize === 0 || keyView.getUint32(offset + KEY_SLOT_VERSION_OFFSET, true) !== version) {
+    return null;
+  }
+  const macs = {
+    version,
+    request: createMac(algorithm, requestKey),
+    response: createMac(algorithm, responseKey),
+  };
+  requestKey.fill(0);
+  responseKey.fill(0);
+  slots[slot] = macs;
+  return macs;
+}

@@ -1,0 +1,88 @@
+// Response frames: their headers, written in place into the arena of the block they wait for.
+
+import {
+  FRAME_BODY_SIZE_OFFSET,
+  FRAME_FLAG_UNAUTHENTICATED,
+  FRAME_HEADER_SIZE,
+  FRAME_MAC_SIZE,
+  FRAME_MAGIC,
+  FRAME_SIZE_MIN,
+  FRAME_VERSION,
+} from "../protocol/frame.js";
+import { WORD_RANGE } from "../protocol/endian.js";
+import type { Mac } from "../protocol/mac.js";
+import { responseMti } from "../protocol/mti.js";
+import { REASON, RESPONSE_CODE_WORDS } from "../protocol/reason.js";
+import type { Arena } from "./arena.js";
+import type { FrameSlot } from "./frame-slot.js";
+
+const BODY_SIZE_WORD = FRAME_BODY_SIZE_OFFSET >> 2;
+/** Low half of the first header word: magic; then version and flags. */
+const MAGIC_VERSION = FRAME_MAGIC | (FRAME_VERSION << 16);
+const FLAGS_SHIFT = 24;
+
+/** Bytes of a response with a body of `bodySize`, its MAC included. */
+export function responseFrameSize(bodySize: number): number {
+  return FRAME_HEADER_SIZE + bodySize + FRAME_MAC_SIZE;
+}
+
+/**
+ * Reserves the response to `slot` in `arena` and writes its header. Returns the byte offset of its
+ * body. `reason` gives the status of the frame.
+ */
+export function beginResponse(
+  arena: Arena,
+  slot: FrameSlot,
+  count: number,
+  bodySize: number,
+  timeMs: number,
+  reason: number,
+): number {
+  const start = arena.take(responseFrameSize(bodySize));
+  const words = arena.words;
+  const base = start >> 2;
+  words[base] = MAGIC_VERSION;
+  words[base + 1] = responseMti(slot.mti) | (count << 16);
+  words[base + 2] = slot.senderId;
+  words[base + 3] = slot.keyGeneration;
+  words[base + 4] = slot.sequence | 0;
+  words[base + BODY_SIZE_WORD] = bodySize;
+  words[base + BODY_SIZE_WORD + 1] = timeMs | 0;
+  const timeHigh = Math.floor(timeMs / WORD_RANGE) & 0xffff;
+  words[base + BODY_SIZE_WORD + 2] = timeHigh | (RESPONSE_CODE_WORDS[reason]! << 16);
+  slot.responseStart = start;
+  slot.responseSize = FRAME_HEADER_SIZE + bodySize;
+  return start + FRAME_HEADER_SIZE;
+}
+
+/** A frame that refuses a whole frame: no body, the reason's code, unauthenticated without a key. */
+export function refusalFrame(
+  slot: FrameSlot,
+  reason: number,
+  timeMs: number,
+  mac: Mac | null,
+): Uint8Array {
+  const bytes = new Uint8Array(FRAME_SIZE_MIN);
+  const words = new Int32Array(bytes.buffer);
+  const flags = mac === null ? FRAME_FLAG_UNAUTHENTICATED : 0;
+  words[0] = MAGIC_VERSION | (flags << FLAGS_SHIFT);
+  words[1] = responseMti(slot.mti);
+  words[2] = slot.senderId;
+  words[3] = slot.keyGeneration;
+  words[4] = slot.sequence | 0;
+  words[BODY_SIZE_WORD + 1] = timeMs | 0;
+  const timeHigh = Math.floor(timeMs / WORD_RANGE) & 0xffff;
+  words[BODY_SIZE_WORD + 2] = timeHigh | (RESPONSE_CODE_WORDS[reason]! << 16);
+  if (mac !== null) mac.sign(bytes, 0, FRAME_HEADER_SIZE, bytes, FRAME_HEADER_SIZE);
+  return bytes;
+}
+
+/** Reasons told without a key: nothing of the frame was believed when they arose. */
+export const UNAUTHENTICATED_REASONS: ReadonlySet<number> = new Set([
+  REASON.TERMINAL_UNKNOWN,
+  REASON.MAC_INVALID,
+  REASON.NOT_SIGNED_ON,
+  REASON.OVERLOADED,
+  REASON.STOPPING,
+  REASON.SIGN_ON_REFUSED,
+]);

@@ -1,0 +1,142 @@
+// The keys of sessions, ready to use, for as many sessions as fit: they are derived again from the
+// master key and the nonces when a session that was put out comes back. A cipher object costs some
+// kilobytes, so a hundred thousand sessions do not all keep theirs.
+
+import { assert } from "../protocol/assert.js";
+import { deriveSessionKeys } from "../protocol/kdf.js";
+import { createMac, type Mac } from "../protocol/mac.js";
+import type { State } from "../engine/state.js";
+import type { KeyVault } from "./vault.js";
+
+/** Bytes of one slot in the shared key table: algorithm, version, request key, response key. */
+export const KEY_SLOT_SIZE = 72;
+export const KEY_SLOT_ALGORITHM_OFFSET = 0;
+export const KEY_SLOT_VERSION_OFFSET = 4;
+export const KEY_SLOT_REQUEST_OFFSET = 8;
+export const KEY_SLOT_RESPONSE_OFFSET = 40;
+
+/** The two keys of one key generation. */
+export interface KeyPair {
+  /** Slot in the shared key table, for the threads of the pool. */
+  slot: number;
+  /** Tells the threads of the pool whether the slot still holds these keys. */
+  version: number;
+  sessionBase: number;
+  keyGeneration: number;
+  request: Mac;
+  response: Mac;
+  /** Used since the hand last passed. */
+  recent: boolean;
+}
+
+export class SessionKeys {
+  /** Keys as the pool's threads read them. */
+  readonly table: SharedArrayBuffer;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private readonly pairs: (KeyPair | null)[];
+  private readonly bySession = new Map<number, KeyPair>();
+  /** Put out, but a frame that is on its way may still need them. */
+  private retired: KeyPair[] = [];
+  private hand = 0;
+  private version = 0;
+
+  constructor(
+    private readonly state: State,
+    private readonly vault: KeyVault,
+    pairsMax: number,
+  ) {
+    this.table = new SharedArrayBuffer(pairsMax * KEY_SLOT_SIZE);
+    this.bytes = new Uint8Array(this.table);
+    this.view = new DataView(this.table);
+    this.pairs = new Array<KeyPair | null>(pairsMax).fill(null);
+  }
+
+  /** The keys of the generation at `sessionBase` (engine/sessions.ts) of terminal `row`. */
+  get(row: number, sessionBase: number, keyGeneration: number): KeyPair {
+    const pair = this.bySession.get(sessionBase);
+    if (pair !== undefined && pair.keyGeneration === keyGeneration) {
+      pair.recent = true;
+      return pair;
+    }
+    if (pair !== undefined) this.putOut(pair);
+    return this.derive(row, sessionBase, keyGeneration);
+  }
+
+  /** Zeroes the keys that were put out. To be called when no frame is on its way. */
+  closeRetired(): void {
+    for (const pair of this.retired) {
+      pair.request.close();
+      pair.response.close();
+    }
+    this.retired = [];
+  }
+
+  /** Zeroes every key. */
+  close(): void {
+    for (const pair of this.pairs) if (pair !== null) this.putOut(pair);
+    this.closeRetired();
+  }
+
+  private derive(row: number, sessionBase: number, keyGeneration: number): KeyPair {
+    const seed = this.state.sessions.seed(sessionBase);
+    assert(seed.keyGeneration === keyGeneration, "the session has this generation");
+    const wrapped = this.state.parties.masterKey(row, seed.masterKeyVersion);
+    assert(wrapped !== null, "a session's master key is kept");
+    const masterKey = this.vault.unwrapKey(wrapped.wrapped);
+    const keys = deriveSessionKeys(
+      seed.macAlgorithm,
+      masterKey,
+      this.state.parties.terminalId(row),
+      keyGeneration,
+      seed.terminalNonce,
+      seed.serverNonce,
+    );
+    masterKey.fill(0);
+    const pair: KeyPair = {
+      slot: this.freeSlot(),
+      version: ++this.version,
+      sessionBase,
+      keyGeneration,
+      request: createMac(seed.macAlgorithm, keys.requestKey),
+      response: createMac(seed.macAlgorithm, keys.responseKey),
+      recent: true,
+    };
+    this.place(pair, seed.macAlgorithm, keys.requestKey, keys.responseKey);
+    return pair;
+  }
+
+  private place(pair: KeyPair, algorithm: number, request: Uint8Array, response: Uint8Array): void {
+    const offset = pair.slot * KEY_SLOT_SIZE;
+    this.view.setUint32(offset + KEY_SLOT_ALGORITHM_OFFSET, algorithm, true);
+    this.view.setUint32(offset + KEY_SLOT_VERSION_OFFSET, pair.version, true);
+    this.bytes.set(request, offset + KEY_SLOT_REQUEST_OFFSET);
+    this.bytes.set(response, offset + KEY_SLOT_RESPONSE_OFFSET);
+    request.fill(0);
+    response.fill(0);
+    this.pairs[pair.slot] = pair;
+    this.bySession.set(pair.sessionBase, pair);
+  }
+
+  /** Second chance: the first slot whose pair was not used since the hand last passed. */
+  private freeSlot(): number {
+    for (;;) {
+      const slot = this.hand;
+      this.hand = (this.hand + 1) % this.pairs.length;
+      const pair = this.pairs[slot]!;
+      if (pair === null) return slot;
+      if (!pair.recent) {
+        this.putOut(pair);
+        return slot;
+      }
+      pair.recent = false;
+    }
+  }
+
+  private putOut(pair: KeyPair): void {
+    this.retired.push(pair);
+    this.bytes.fill(0, pair.slot * KEY_SLOT_SIZE, (pair.slot + 1) * KEY_SLOT_SIZE);
+    this.pairs[pair.slot] = null;
+    if (this.bySession.get(pair.sessionBase) === pair) this.bySession.delete(pair.sessionBase);
+  }
+}

@@ -1,0 +1,177 @@
+// The stores on disk: the journal (blocks by their first position) and the tables (pages of
+// checkpoints, documents, the checkpoint's head). The one home of lmdb.
+//
+// The twist of lmdb: the promise of `put` means visible, its `flushed` means on disk, and only the
+// second counts here. A page is kept twice, in slots of even and odd keys: a checkpoint writes to
+// the slot that does not hold the page of the last complete one, so that an unfinished checkpoint
+// leaves the one before it whole.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import { assert } from "../protocol/assert.js";
+import type { CheckpointHead } from "../engine/checkpoint.js";
+import { PAGE_ROWS, type Table } from "../engine/table.js";
+
+const OPTIONS = {
+  encoding: "binary" as const,
+  noSubdir: false,
+  safeRestore: true,
+  separateFlushed: true,
+  maxReaders: 64,
+};
+const HEAD_KEY = "head";
+/** Page keys: table id times this, plus page times two, plus slot. */
+const TABLE_KEY_RANGE = 2 ** 40;
+const PAGE_HEADER_SIZE = 8;
+
+interface Flushing extends Promise<boolean> {
+  flushed?: Promise<unknown>;
+}
+
+/** Resolves when what was put is on disk; rejects when any step failed. */
+async function durable(put: Promise<boolean>): Promise<void> {
+  await put;
+  await (put as Flushing).flushed;
+}
+
+/** The journal: blocks under their first positions. */
+export class JournalStore {
+  private readonly blocks: RootDatabase<Buffer, number>;
+
+  constructor(folder: string, readOnly = false) {
+    const path = join(folder, "journal");
+    if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.blocks = open<Buffer, number>({ ...OPTIONS, path, readOnly });
+  }
+
+  /** Appends a block; resolves when it is on disk. `bytes` must stay as they are until then. */
+  append(firstPosition: number, bytes: Uint8Array): Promise<void> {
+    return durable(this.blocks.put(firstPosition, bytes as Buffer));
+  }
+
+  /** Blocks from the one that holds `position` on, in order. */
+  *from(position: number): Generator<Uint8Array> {
+    const first = this.keyOf(position) ?? position;
+    for (const { value } of this.blocks.getRange({ start: first })) yield aligned(value);
+  }
+
+  /** The block that holds `position`, or null. */
+  blockOf(position: number): Uint8Array | null {
+    const key = this.keyOf(position);
+    const value = key === null ? undefined : this.blocks.get(key);
+    return value === undefined ? null : aligned(value);
+  }
+
+  /** Blocks in the journal. */
+  get count(): number {
+    return (this.blocks.getStats() as { entryCount: number }).entryCount;
+  }
+
+  close(): Promise<void> {
+    return this.blocks.close();
+  }
+
+  private keyOf(position: number): number | null {
+    for (const key of this.blocks.getKeys({ start: position, reverse: true, limit: 1 })) return key;
+    return null;
+  }
+}
+
+/** Pages and documents of the last checkpoints. */
+export class TableStore {
+  private readonly store: RootDatabase<Buffer, number | string>;
+  /** For each table id, which slot of each page the last complete checkpoint uses. */
+  private readonly slots = new Map<number, Uint8Array>();
+  private lastPut: Promise<boolean> = Promise.resolve(true);
+  private written: [Table, number, number][] = [];
+  private failed = false;
+
+  constructor(folder: string) {
+    const path = join(folder, "tables");
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.store = open<Buffer, number | string>({ ...OPTIONS, path });
+  }
+
+  /** The last complete checkpoint, or null. */
+  head(): CheckpointHead | null {
+    const bytes = this.store.get(HEAD_KEY);
+    return bytes === undefined ? null : (JSON.parse(bytes.toString("utf8")) as CheckpointHead);
+  }
+
+  /** Loads a table as it was at `position`. */
+  loadTable(table: Table, position: number, rowCount: number): void {
+    const slots = this.slotsOf(table);
+    const pageCount = Math.ceil(rowCount / PAGE_ROWS);
+    const start = table.id * TABLE_KEY_RANGE;
+    const pages = new Float64Array(pageCount).fill(-1);
+    for (const { key, value } of this.store.getRange({ start, end: start + pageCount * 2 })) {
+      const page = Math.floor(((key as number) - start) / 2);
+      const written = value.readDoubleLE(0);
+      if (written > position || written <= pages[page]!) continue;
+      pages[page] = written;
+      slots[page] = ((key as number) - start) % 2;
+      table.loadPage(page, value.subarray(PAGE_HEADER_SIZE));
+    }
+    if (pages.includes(-1)) throw new Error(`table ${table.name}: a page of the checkpoint is gone`);
+    table.loaded(rowCount);
+  }
+
+  /** Documents by key. */
+  *documents(): Generator<[string, Uint8Array]> {
+    for (const { key, value } of this.store.getRange({ start: "document/", end: "document0" })) {
+      yield [String(key).slice("document/".length), Uint8Array.from(value)];
+    }
+  }
+
+  /** Writes a page of the checkpoint at `position`. `words` must stay as they are. */
+  putPage(table: Table, page: number, words: Int32Array, position: number): void {
+    const slot = 1 - this.slotsOf(table)[page]!;
+    const value = Buffer.allocUnsafe(PAGE_HEADER_SIZE + words.byteLength);
+    value.writeDoubleLE(position, 0);
+    value.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), PAGE_HEADER_SIZE);
+    const put = this.store.put(table.id * TABLE_KEY_RANGE + page * 2 + slot, value);
+    put.catch(() => {
+      this.failed = true;
+    });
+    this.lastPut = put;
+    this.written.push([table, page, slot]);
+  }
+
+  /**
+   * Completes a checkpoint: all pages that were put are on disk, then its documents and its head,
+   * in one transaction. Rejects when anything of it failed; then no later one may be completed,
+   * for the pages that failed are not dirty any more.
+   */
+  async putHead(head: CheckpointHead, documents: readonly [string, Uint8Array][]): Promise<void> {
+    await durable(this.lastPut);
+    if (this.failed) throw new Error("a page of the checkpoint was not written");
+    const transaction = this.store.transaction(() => {
+      for (const [key, bytes] of documents) this.store.put(`document/${key}`, Buffer.from(bytes));
+      this.store.put(HEAD_KEY, Buffer.from(JSON.stringify(head)));
+      return true;
+    });
+    await durable(transaction);
+    for (const [table, page, slot] of this.written) this.slotsOf(table)[page] = slot;
+    this.written = [];
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+
+  private slotsOf(table: Table): Uint8Array {
+    let slots = this.slots.get(table.id);
+    if (slots === undefined) {
+      slots = new Uint8Array(Math.ceil(table.rowsMax / PAGE_ROWS) + 1);
+      this.slots.set(table.id, slots);
+    }
+    assert(slots.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
+    return slots;
+  }
+}
+
+/** Blocks are read through Int32Array: a buffer that is not aligned is copied. */
+function aligned(value: Buffer): Uint8Array {
+  return value.byteOffset % 4 === 0 ? value : Uint8Array.from(value);
+}

@@ -1,0 +1,60 @@
+// The records of a batch before they are decided: card numbers become tokens, all of them in one
+// call, and with each the tokens of its prefixes when the blacklist has number ranges.
+
+import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
+import { isUseMti } from "../protocol/mti.js";
+import { PAN_BLOCK_SIZE, panPrefixBlock } from "../protocol/pan.js";
+import { USE_RECORD_SIZE } from "../protocol/use-record.js";
+import type { Batch } from "./batch.js";
+import type { KeyVault } from "./vault.js";
+
+export class UseTokens {
+  /** Four words for each token; a record has `stride` tokens. */
+  words: Int32Array = new Int32Array(0);
+  stride = 1;
+  private blocks = new Uint8Array(1024 * PAN_BLOCK_SIZE);
+
+  constructor(private readonly vault: KeyVault) {}
+
+  /** Tokenizes the use frames of a batch that were not refused, and numbers their records. */
+  prepare(batch: Batch, prefixLengths: readonly number[]): void {
+    this.stride = 1 + prefixLengths.length;
+    let recordCount = 0;
+    for (const frame of batch.frames) {
+      if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
+      frame.tokenIndex = recordCount;
+      recordCount += frame.count;
+    }
+    const size = recordCount * this.stride * PAN_BLOCK_SIZE;
+    if (size === 0) return;
+    if (this.blocks.length < size) this.blocks = new Uint8Array(size * 2);
+    for (const frame of batch.frames) {
+      if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
+      const start = frame.start + FRAME_HEADER_SIZE;
+      this.gather(batch.arena.bytes, start, frame.count, frame.tokenIndex, prefixLengths);
+    }
+    const tokens = this.vault.tokenize(this.blocks.subarray(0, size));
+    this.words = new Int32Array(tokens.buffer, tokens.byteOffset, tokens.length >> 2);
+    this.blocks.fill(0, 0, size);
+  }
+
+  private gather(
+    bytes: Uint8Array,
+    start: number,
+    count: number,
+    tokenIndex: number,
+    prefixLengths: readonly number[],
+  ): void {
+    const { blocks } = this;
+    let to = tokenIndex * this.stride * PAN_BLOCK_SIZE;
+    for (let i = 0; i < count; i++) {
+      const from = start + i * USE_RECORD_SIZE;
+      for (let b = 0; b < PAN_BLOCK_SIZE; b++) blocks[to + b] = bytes[from + b]!;
+      for (const digits of prefixLengths) {
+        panPrefixBlock(bytes, from, digits, blocks, to + PAN_BLOCK_SIZE);
+        to += PAN_BLOCK_SIZE;
+      }
+      to += PAN_BLOCK_SIZE;
+    }
+  }
+}
