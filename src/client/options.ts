@@ -53,7 +53,7 @@ export function identityOf(options: TerminalClientOptions): TerminalIdentity {
     throw new TypeError("terminalId must be 1 to 99,999,999");
   }
   if (!inRange(masterKeyVersion, 1, MASTER_KEY_VERSION_MAX)) {
-    throw new TypeError("masterKeyVersion must be 1 to 16,777,215");
+    throw new TypeError("masterKeyVersion must be 1 to 8,388,607");
   }
   if (masterKey.length !== MAC_KEY_SIZES[macAlgorithm]) {
     throw new TypeError("masterKey must be 16 bytes for CMAC and 32 for HMAC");
