@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
-import { Piscina } from "piscina";
+import { Piscina, workerData } from "piscina";
 import { createMac } from "../protocol/mac.js";
 import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
 import type { MacTask, MacWorkerData } from "./mac-jobs.js";
@@ -87,6 +87,11 @@ export class MacPool {
     }
     return median(times) * 1e6;
   }
+}
+
+/** In a thread of the pool: what the pool was made with. */
+export function threadData(): MacWorkerData {
+  return workerData as MacWorkerData;
 }
 
 function inlineNs(size: number): number {

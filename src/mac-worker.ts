@@ -1,7 +1,6 @@
 // A thread of the MAC pool: verifies and makes MACs over the shared arenas, in place. Keeps the
 // cipher objects of each key slot it has met and makes them anew when the slot's keys change.
 
-import { workerData } from "node:worker_threads";
 import { createMac, type Mac } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
 import {
@@ -18,8 +17,8 @@ import {
   JOB_START_WORD,
   JOB_WORDS,
   type MacTask,
-  type MacWorkerData,
 } from "./mac-jobs.js";
+import { threadData } from "./mac-pool.js";
 import {
   KEY_SLOT_ALGORITHM_OFFSET,
   KEY_SLOT_REQUEST_OFFSET,
@@ -34,8 +33,7 @@ interface SlotMacs {
   response: Mac;
 }
 
-/** Piscina hands its workerData on as the second element of the thread's own. */
-const data = (workerData as [unknown, MacWorkerData])[1];
+const data = threadData();
 const arenas = data.arenas.map((arena) => new Uint8Array(arena));
 const jobTables = data.jobTables.map((table) => new Int32Array(table));
 const keyBytes = new Uint8Array(data.keyTable);

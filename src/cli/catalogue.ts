@@ -76,12 +76,11 @@ async function list(context: Context, _args: readonly string[], options: Options
     return undefined;
   }
   context.output.table(
-    ["version", "in force from", "items", "journal position", "in force"],
+    ["version", "in force from", "items", "in force"],
     view.versions.map((each) => [
       each.version,
       each.effectiveDate,
       each.itemCount,
-      each.position,
       each.version === view.inForce ? "yes" : "no",
     ]),
   );

@@ -109,8 +109,6 @@ export interface CatalogueSummary {
   version: number;
   effectiveDate: number;
   itemCount: number;
-  /** Journal position at which it was published. */
-  position: number;
 }
 
 export interface CatalogueView {

@@ -1,0 +1,90 @@
+// The journal as files on disk, read without a server: verification and display.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { blockProblem, BlockReader } from "../engine/block.js";
+import { BLOCK_HASH_START } from "../engine/state.js";
+import { JournalStore } from "./storage.js";
+
+/** What verification found. */
+export interface VerifyResult {
+  blocks: number;
+  /** Position of the last event verified. */
+  position: number;
+  /** First position of the block that is wrong, or null. */
+  badPosition: number | null;
+  /** What is wrong with it; "" nothing. */
+  problem: string;
+}
+
+export interface VerifyProgress {
+  blocksDone: number;
+  blocksTotal: number;
+}
+
+/**
+ * Checks every block: its own hash, the hash of the block before it, positions without a gap, time
+ * that does not go back. Stops at the first block that is wrong.
+ */
+export async function verifyJournal(
+  folder: string,
+  onProgress: (progress: VerifyProgress) => void,
+): Promise<VerifyResult> {
+  const journal = openJournal(folder);
+  const blocksTotal = journal.count;
+  let blocks = 0;
+  let position = 0;
+  let timeMs = 0;
+  let hash = BLOCK_HASH_START;
+  try {
+    for (const bytes of journal.from(1)) {
+      const problem = blockProblem(bytes) || chainProblem(bytes, position, timeMs, hash);
+      if (problem !== "") return { blocks, position, badPosition: position + 1, problem };
+      const block = new BlockReader(bytes);
+      position = block.lastPosition;
+      timeMs = block.timeMs;
+      hash = block.hash;
+      blocks++;
+      if (blocks % 256 === 0) {
+        onProgress({ blocksDone: blocks, blocksTotal });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    onProgress({ blocksDone: blocks, blocksTotal });
+    return { blocks, position, badPosition: null, problem: "" };
+  } finally {
+    await journal.close();
+  }
+}
+
+/** Up to `count` blocks from the one that holds position `from` on. */
+export async function readBlocks(
+  folder: string,
+  range: { from: number; count: number },
+): Promise<BlockReader[]> {
+  const journal = openJournal(folder);
+  const blocks: BlockReader[] = [];
+  try {
+    for (const bytes of journal.from(range.from)) {
+      if (blocks.length >= range.count) break;
+      blocks.push(new BlockReader(Uint8Array.from(bytes)));
+    }
+    return blocks;
+  } finally {
+    await journal.close();
+  }
+}
+
+function chainProblem(bytes: Uint8Array, position: number, timeMs: number, hash: string): string {
+  const block = new BlockReader(bytes);
+  if (block.firstPosition !== position + 1) return "it does not follow the block before";
+  if (block.previousHash !== hash) return "it does not carry the hash of the block before";
+  return block.timeMs < timeMs ? "its time is before that of the block before" : "";
+}
+
+function openJournal(folder: string): JournalStore {
+  if (!existsSync(join(folder, "journal"))) {
+    throw new Error(`${folder} holds no journal: name the data folder with --data`);
+  }
+  return new JournalStore(folder, true);
+}

@@ -1,0 +1,124 @@
+// A server: a node with its listener for terminals and its control plane. Starts in an order in
+// which it is never half there, and stops in one in which nothing that was taken is lost.
+
+import { statfs } from "node:fs/promises";
+import { loadAdminToken } from "./admin-token.js";
+import { buildInfo } from "./build-info.js";
+import type { Config } from "./config.js";
+import { type Control, startControl } from "./control/control.js";
+import { failStop } from "./fail-stop.js";
+import { startHeartbeat } from "./heartbeat.js";
+import { Listener } from "./listener.js";
+import type { Logger } from "./log.js";
+import { READY_DRAINING, READY_JOURNAL, READY_LISTENING, READY_REPLAYED } from "./metrics.js";
+import { type Node, openNode } from "./node.js";
+import { Queries } from "./queries.js";
+
+const GAUGES_MS = 250;
+const DISK_MS = 2000;
+/** Below this the server stops taking cards rather than find out in the middle of a commit. */
+const DISK_FREE_MIN = 64 * 1024 * 1024;
+
+export interface RunningServer {
+  readonly node: Node;
+  readonly terminalsPort: number;
+  readonly controlPort: number;
+  /** WebSocket URL for terminals and base URL of the control plane. */
+  readonly terminalsUrl: string;
+  readonly controlUrl: string;
+  /** No new connections, drain, flush, checkpoint; then everything is closed. */
+  stop(): Promise<void>;
+}
+
+/** Opens the data folder, recovers, and serves. Throws one-line errors. */
+export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+  const adminToken = loadAdminToken(config.data, process.env);
+  const node = await openNode(config);
+  const { metrics, core } = node;
+  metrics.setReplayedBlocks(node.blocksReplayed);
+  metrics.setReady(READY_REPLAYED, true);
+  metrics.setReady(READY_JOURNAL, true);
+  const queries = new Queries(node);
+  const heartbeat = startHeartbeat(metrics);
+  const listener = new Listener(config, core, metrics);
+  let control: Control | null = null;
+  try {
+    control = await startControl({
+      config,
+      metrics,
+      vaultKeys: node.vaultKeys,
+      adminToken,
+      build: buildInfo(),
+      handle: (request) => queries.handle(request),
+      onFault: (error) => log.error({ err: error }, "control plane failed"),
+    });
+    const terminalsPort = await listener.listen();
+    metrics.setReady(READY_LISTENING, true);
+    const gauges = setInterval(() => setGauges(node), GAUGES_MS);
+    const disk = setInterval(() => void watchDisk(node), DISK_MS);
+    node.checkpointer.start(config.journal.checkpointSeconds, (error) => {
+      log.error({ err: error }, "a checkpoint failed: restart when the disk is well");
+    });
+    const controlUrl = `http://${urlHost(config.control.host)}:${control.port}`;
+    const scheme = config.terminals.tlsCertFile === "" ? "ws" : "wss";
+    node.lock.serve(controlUrl);
+    log.info({ position: core.committedPosition, blocks: node.blocksReplayed }, "serving");
+    const started = control;
+    return {
+      node,
+      terminalsPort,
+      controlPort: control.port,
+      terminalsUrl: `${scheme}://${urlHost(config.terminals.host)}:${terminalsPort}/v1/terminal`,
+      controlUrl,
+      stop: async () => {
+        queries.draining = true;
+        metrics.setReady(READY_DRAINING, true);
+        listener.stopListening();
+        await core.drain();
+        listener.close();
+        await started.stop();
+        clearInterval(gauges);
+        clearInterval(disk);
+        heartbeat.stop();
+        await node.close();
+        log.info({ position: core.committedPosition }, "stopped");
+      },
+    };
+  } catch (error) {
+    listener.close();
+    heartbeat.stop();
+    await control?.stop();
+    await node.close();
+    throw error;
+  }
+}
+
+function setGauges(node: Node): void {
+  const { metrics, core, engine } = node;
+  const { state } = engine;
+  metrics.setInFlight(core.inFlight);
+  metrics.setSessions(state.sessions.count);
+  metrics.setCards(state.cards.count);
+  metrics.setHolders(state.holders.count);
+  metrics.setTerminals(state.parties.terminalCount);
+  metrics.setBlacklist(state.blacklist.count);
+  metrics.setUsesRemembered(state.duplicates.count);
+  metrics.setCatalogueVersion(state.catalogue.version);
+  metrics.setJournalPosition(state.registers.position);
+  metrics.setCommittedPosition(core.committedPosition);
+  metrics.setCheckpointPosition(node.checkpointer.position);
+}
+
+/** A full disk is met with a clean line before it is met in a commit. */
+async function watchDisk(node: Node): Promise<void> {
+  const { bavail, bsize } = await statfs(node.config.data);
+  node.metrics.setDiskFreeBytes(bavail * bsize);
+  if (bavail * bsize >= DISK_FREE_MIN) return;
+  node.metrics.setReady(READY_JOURNAL, false);
+  failStop("less than 64 MiB are free where the data folder is: make room, then start again");
+}
+
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
