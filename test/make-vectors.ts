@@ -374,6 +374,9 @@ function usePair(
   ];
 }
 
+/** An advice is accepted whatever the reason. */
+const WOULD_DECLINE = { responseCode: "00", flags: OUTCOME_FLAG_WOULD_DECLINE };
+
 function makeUse(): object {
   const original = { originalStan: 1, originalBusinessDate: PARAMETERS.businessDate };
   return {
@@ -387,10 +390,12 @@ function makeUse(): object {
       ]),
       ...usePair(MTI_USE_ADVICE, 6, [
         [use(4, {}), REASON.APPROVED],
-        [use(5, {}), REASON.APPROVED, { flags: OUTCOME_FLAG_WOULD_DECLINE }],
+        [use(5, {}), REASON.CARD_EXPIRED, WOULD_DECLINE],
       ]),
       ...usePair(MTI_REVERSAL_REQUEST, 7, [[use(6, original), REASON.APPROVED]]),
-      ...usePair(MTI_REVERSAL_ADVICE, 8, [[use(7, original), REASON.ALREADY_REVERSED]]),
+      ...usePair(MTI_REVERSAL_ADVICE, 8, [
+        [use(7, original), REASON.ALREADY_REVERSED, WOULD_DECLINE],
+      ]),
     ],
   };
 }

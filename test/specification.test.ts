@@ -156,7 +156,9 @@ t.test("names of differing fields and of parameters stand in the document", asyn
     keyOverlapSeconds: 0,
   };
   t.ok(protocol.writeParameters(bytes, 0, sample) > 0);
-  for (const name of Object.keys(sample)) t.match(section("Management record"), `| ${name} |`);
+  for (const name of Object.keys(sample)) {
+    t.match(section("Management record"), new RegExp(`^\\| ${name} +\\|`, "m"));
+  }
 });
 
 t.test("worked numbers are those of the vectors", async (t) => {
