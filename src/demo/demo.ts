@@ -2,11 +2,11 @@
 // terminals tap through its day until it is stopped; now and then a card is reported lost, and its
 // next tap shown. How to import and serve is handed in, so that the server may be anywhere.
 
-import { generateMissing } from "./generate-missing.js";
+import type { ProvinceOptions, ProvinceSummary } from "../province/province.js";
 import type { FleetFigures, FleetOptions, LostCard } from "./fleet.js";
 import { type FleetNews, startFleetThread } from "./fleet-thread.js";
+import { generateMissing } from "./generate-missing.js";
 import { type DemoView, declinesOf, type Loss, Screen } from "./screen.js";
-import type { ProvinceOptions, ProvinceSummary } from "../province/province.js";
 
 export interface ServerStatus {
   journalPosition: number;
