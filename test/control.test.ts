@@ -1,3 +1,6 @@
+// The control plane as a whole: who gets in, what is refused and how, health, faults, and that no
+// number that is sent is seen again.
+
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
