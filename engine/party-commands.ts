@@ -2,6 +2,7 @@
 
 import { TERMINAL_ID_MAX } from "../protocol/frame.js";
 import { MAC_ALGORITHM_NAMES, MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
+import { MASTER_KEY_VERSION_MAX } from "../protocol/management.js";
 import { idSubject } from "./blacklist.js";
 import { regionRange } from "./catalogue.js";
 import {
@@ -19,7 +20,6 @@ import type { State } from "./state.js";
 
 /** A wrapped key is longer than the key by one block of RFC 3394. */
 const WRAP_SIZE = 8;
-const MASTER_KEY_VERSION_MAX = 0x7fffff;
 
 /** Judges and applies an organisation's document. */
 export function executeOrganisation(

@@ -1,15 +1,17 @@
-// Key derivation: NIST SP 800-108 in counter mode, always one iteration. The pseudorandom
-// function is the one behind the terminal's MAC algorithm, whole, so keys are as long as its output.
+// Key derivation: NIST SP 800-108 in counter mode, always one iteration. The pseudorandom function
+// is the one behind the terminal's MAC algorithm, whole, so keys are as long as its output.
 //
 //   K = PRF(masterKey, [1] u32 big-endian || label ASCII || 0x00 || context || [L] u32 big-endian)
 //
-// L is the key's size in bits (128 or 256). Numbers inside a context are little-endian, as in frames.
-//   "TK sign-on"                 terminalId u32, masterKeyVersion u32
-//   "TK request", "TK response"  terminalId u32, keyGeneration u32, terminalNonce 16, serverNonce 16
+// L is the key's size in bits (128 or 256). Numbers inside a context are little-endian.
+//   label          context
+//   "TK sign-on"   terminalId u32, masterKeyVersion u32
+//   "TK request"   terminalId u32, keyGeneration u32, terminalNonce 16, serverNonce 16
+//   "TK response"  the same
 
 import { assert } from "./assert.js";
-import { MAC_KEY_SIZES } from "./mac-algorithms.js";
 import { createMac, MAC_SIZE, pseudorandom } from "./mac.js";
+import { MAC_KEY_SIZES } from "./mac-algorithms.js";
 import { NONCE_SIZE } from "./management.js";
 
 const LABEL_SIGN_ON = "TK sign-on";

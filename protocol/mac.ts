@@ -9,10 +9,10 @@
 // are, and another thread that writes to them meanwhile cannot part what was checked from itself.
 
 import {
+  type Cipher,
   createCipheriv,
   createHmac,
   createSecretKey,
-  type Cipher,
   type KeyObject,
 } from "node:crypto";
 import { assert } from "./assert.js";
@@ -26,13 +26,7 @@ export interface Mac {
   /** MAC_ALGORITHM number. */
   readonly algorithm: number;
   /** Writes the MAC of bytes[start..end) to out[outOffset..) and returns 16. */
-  sign(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): number;
+  sign(bytes: Uint8Array, start: number, end: number, out: Uint8Array, outOffset: number): number;
   /** Whether the 16 bytes at macOffset are the MAC of bytes[start..end). Constant time. */
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean;
   /** Forgets the key and zeroes what can be zeroed; the object is of no use afterwards. */
@@ -44,8 +38,7 @@ export function createMac(algorithm: number, key: Uint8Array): Mac {
   const keySize = MAC_KEY_SIZES[algorithm] ?? 0;
   if (keySize === 0) throw new RangeError("unknown MAC algorithm");
   if (key.length !== keySize) throw new RangeError("MAC key is not of its algorithm's size");
-  const isCmac =
-    algorithm === MAC_ALGORITHM.AES_128_CMAC || algorithm === MAC_ALGORITHM.SM4_CMAC;
+  const isCmac = algorithm === MAC_ALGORITHM.AES_128_CMAC || algorithm === MAC_ALGORITHM.SM4_CMAC;
   return isCmac ? new CmacMac(algorithm, key) : new HmacMac(algorithm, key);
 }
 
@@ -88,7 +81,9 @@ function scratchView(size: number): Uint8Array {
   if ((size & 15) !== 0) return scratch.subarray(0, size);
   const kept = scratchViews[size >> 4];
   if (kept !== undefined) return kept;
-  return (scratchViews[size >> 4] = scratch.subarray(0, size));
+  const made = scratch.subarray(0, size);
+  scratchViews[size >> 4] = made;
+  return made;
 }
 
 /** Copies bytes[start..end) to scratch, with room for a whole last block, and returns its size. */
@@ -144,13 +139,7 @@ class CmacMac implements Mac {
     scratch.fill(0, 0, MAC_SIZE);
   }
 
-  sign(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): number {
+  sign(bytes: Uint8Array, start: number, end: number, out: Uint8Array, outOffset: number): number {
     assert(outOffset >= 0 && outOffset + MAC_SIZE <= out.length, "a MAC has room");
     const encrypted = this.run(bytes, start, end);
     const tagOffset = encrypted.length - MAC_SIZE;
@@ -220,13 +209,7 @@ class HmacMac implements Mac {
     this.key = createSecretKey(key);
   }
 
-  sign(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    out: Uint8Array,
-    outOffset: number,
-  ): number {
+  sign(bytes: Uint8Array, start: number, end: number, out: Uint8Array, outOffset: number): number {
     assert(outOffset >= 0 && outOffset + MAC_SIZE <= out.length, "a MAC has room");
     const digest = this.run(bytes, start, end);
     for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = digest[i]!;

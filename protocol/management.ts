@@ -6,7 +6,7 @@
 //                                           101 key change, 301 echo
 //   2       1     step              u8      sign-on: 0 challenge, 1 proof; else 0
 //   3       1     macAlgorithm      u8      as in its profile, protocol/mac-algorithms.ts
-//   4       4     masterKeyVersion  u32     which master key of the terminal
+//   4       4     masterKeyVersion  u32     which master key of the terminal, 1..8,388,607
 //   8       4     keyGeneration     u32     0810: generation of the session opened; else 0
 //   12      4     expiresAt         u32     0810: session's end, seconds since 1970 UTC; else 0
 //   16      16    terminalNonce     u8[16]  sign-on, key change: random, chosen by the terminal
@@ -24,6 +24,7 @@ export const MANAGEMENT_SERVER_NONCE_OFFSET = 32;
 export const MANAGEMENT_RESERVED_OFFSET = 48;
 export const MANAGEMENT_RECORD_SIZE = 64;
 export const NONCE_SIZE = 16;
+export const MASTER_KEY_VERSION_MAX = 8_388_607;
 
 export const FUNCTION_SIGN_ON = 1;
 export const FUNCTION_SIGN_OFF = 2;

@@ -61,7 +61,7 @@ const CONTROL = Type.Object({
   keyExchangeKeyFile: text(
     "",
     0,
-    "file (mode 0600, hex, 16, 24 or 32 bytes) with the AES key under which terminal keys arrive wrapped",
+    "private file with the AES key (hex) under which terminal keys arrive wrapped",
   ),
 });
 

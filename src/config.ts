@@ -13,7 +13,7 @@ import { nearestName } from "./nearest-name.js";
 
 export type { Config } from "./config-schema.js";
 
-export const CONFIG_FILE_NAME = "tongka.json";
+const CONFIG_FILE_NAME = "tongka.json";
 /** Secrets, which are no configuration keys and are never printed. */
 const SECRET_VARIABLES = ["TONGKA_ROOT_KEY", "TONGKA_ADMIN_TOKEN"];
 /** What Kubernetes sets in every pod beside a service named tongka. */

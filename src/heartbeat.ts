@@ -6,7 +6,7 @@ import { getHeapStatistics } from "node:v8";
 import { type Metrics, monotonicMs } from "./metrics.js";
 
 const HEARTBEAT_MS = 500;
-/** The loop's delay is figured anew after this many heartbeats, so that it shows the last seconds. */
+/** The delay is figured anew after this many heartbeats: it shows the last seconds. */
 const DELAY_WINDOW_BEATS = 30;
 const LOOP_DELAY_RESOLUTION_MS = 10;
 

@@ -3,7 +3,7 @@
 
 import { dayAt, NO_DAY } from "./dates.js";
 
-export const ID_NUMBER_LENGTH = 18;
+const ID_NUMBER_LENGTH = 18;
 const WEIGHTS = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 const CHECK_CHARACTERS = "10X98765432";
 const ZERO = 48;

@@ -5,7 +5,7 @@
 //   64      uses decided, by reason (REASON_SLOTS)
 //   320     frames answered without deciding, by reason (REASON_SLOTS)
 //   576     connections closed for a malformed frame, by problem (PROBLEM_SLOTS)
-//   640     histograms, HISTOGRAM_SLOTS each: sum, then a count for each bucket, the last open-ended
+//   640     histograms, HISTOGRAM_SLOTS each: sum, then bucket counts, the last open-ended
 //
 // Each slot is a Float64 with one writer; an aligned 8-byte store is never seen half done on the
 // processors we run on, so no atomics. Counting allocates nothing: 6 ns, 11 to 36 to observe.

@@ -7,10 +7,10 @@ import {
   FRAME_HEADER_SIZE,
   MAC_ALGORITHM_NAMES,
   MAC_KEY_SIZES,
+  type MacAlgorithmName,
   MTI_REVERSAL_REQUEST,
   MTI_USE_REQUEST,
   MTI_USE_RESPONSE,
-  type MacAlgorithmName,
   writeRefusal,
 } from "../protocol/index.js";
 import {
@@ -355,19 +355,22 @@ t.test("options are checked, and the message names the one that is wrong", async
   }
 });
 
-t.test("STANs: from where they stopped, anew each date, none twice, none over 999,999", async (t) => {
-  const written: unknown[] = [];
-  const stans = new StanAllocator({ businessDate: 20260105, stan: 999_997 }, (last) => {
-    written.push(last);
-  });
-  t.equal(stans.next(20260105), 999_998);
-  t.equal(stans.next(20260106), 1);
-  t.equal(stans.next(20260105), 999_999);
-  t.throws(() => stans.next(20260105), { code: "STAN_EXHAUSTED" });
-  t.equal(stans.next(20260106), 2);
-  t.same(written[0], { businessDate: 20260105, stan: 999_998 });
-  t.equal(written.length, 4);
-});
+t.test(
+  "STANs: from where they stopped, anew each date, none twice, none over 999,999",
+  async (t) => {
+    const written: unknown[] = [];
+    const stans = new StanAllocator({ businessDate: 20260105, stan: 999_997 }, (last) => {
+      written.push(last);
+    });
+    t.equal(stans.next(20260105), 999_998);
+    t.equal(stans.next(20260106), 1);
+    t.equal(stans.next(20260105), 999_999);
+    t.throws(() => stans.next(20260105), { code: "STAN_EXHAUSTED" });
+    t.equal(stans.next(20260106), 2);
+    t.same(written[0], { businessDate: 20260105, stan: 999_998 });
+    t.equal(written.length, 4);
+  },
+);
 
 t.test("more calls than callsMax are refused at once", async (t) => {
   const { client, server } = await pair(t, { callsMax: 2 });

@@ -12,12 +12,12 @@ import {
   deriveSignOnKey,
   FRAME_HEADER_SIZE,
   FRAME_PROBLEM_NAMES,
-  frameProblem,
   type FrameHeader,
   FUNCTION_ECHO,
   FUNCTION_KEY_CHANGE,
   FUNCTION_SIGN_OFF,
   FUNCTION_SIGN_ON,
+  frameProblem,
   luhnDigit,
   MAC_ALGORITHM,
   MAC_ALGORITHM_NAMES,
@@ -32,16 +32,16 @@ import {
   MTI_USE_ADVICE,
   MTI_USE_REQUEST,
   mtiText,
-  type Outcome,
   OUTCOME_FLAG_WOULD_DECLINE,
+  type Outcome,
   REASON,
-  readFrameHeader,
   RESPONSE_CODES,
+  readFrameHeader,
   responseMti,
-  sealFrame,
   type SessionParameters,
   SIGN_ON_CHALLENGE,
   SIGN_ON_PROOF,
+  sealFrame,
   type UseRecord,
   writeFrameHeader,
   writeManagement,
@@ -219,9 +219,15 @@ function signOnFrames(algorithm: number): object[] {
   const unsigned = { keyGeneration: 0, sequence: 0 };
   const opened = { keyGeneration: KEY_GENERATION, expiresAt: EXPIRES_AT, step: SIGN_ON_PROOF };
   return [
-    frame("challenge request", algorithm, signOnKey, { mti: REQUEST, ...unsigned }, {
-      management: management(algorithm, { step: SIGN_ON_CHALLENGE, serverNonce: NO_NONCE }),
-    }),
+    frame(
+      "challenge request",
+      algorithm,
+      signOnKey,
+      { mti: REQUEST, ...unsigned },
+      {
+        management: management(algorithm, { step: SIGN_ON_CHALLENGE, serverNonce: NO_NONCE }),
+      },
+    ),
     frame(
       "challenge response",
       algorithm,
@@ -264,9 +270,15 @@ function managementPair(
   const algorithm = MAC_ALGORITHM.AES_128_CMAC;
   const { requestKey, responseKey } = sessionKeysOf(algorithm);
   return [
-    frame(`${name} request`, algorithm, requestKey, { mti: REQUEST, sequence }, {
-      management: management(algorithm, { ...SESSION_NONCES, ...asked }),
-    }),
+    frame(
+      `${name} request`,
+      algorithm,
+      requestKey,
+      { mti: REQUEST, sequence },
+      {
+        management: management(algorithm, { ...SESSION_NONCES, ...asked }),
+      },
+    ),
     frame(
       `${name} response`,
       algorithm,
@@ -343,9 +355,15 @@ function usePair(
   const records = rows.length === 1 ? "one record" : `${rows.length} records`;
   const answer = responseMti(mti);
   return [
-    frame(`${mtiText(mti)}, ${records}`, algorithm, requestKey, { mti, sequence }, {
-      uses: rows.map(([asked]) => asked),
-    }),
+    frame(
+      `${mtiText(mti)}, ${records}`,
+      algorithm,
+      requestKey,
+      { mti, sequence },
+      {
+        uses: rows.map(([asked]) => asked),
+      },
+    ),
     frame(
       `${mtiText(answer)}, ${records}`,
       algorithm,
@@ -355,6 +373,9 @@ function usePair(
     ),
   ];
 }
+
+/** An advice is accepted whatever the reason. */
+const WOULD_DECLINE = { responseCode: "00", flags: OUTCOME_FLAG_WOULD_DECLINE };
 
 function makeUse(): object {
   const original = { originalStan: 1, originalBusinessDate: PARAMETERS.businessDate };
@@ -369,10 +390,12 @@ function makeUse(): object {
       ]),
       ...usePair(MTI_USE_ADVICE, 6, [
         [use(4, {}), REASON.APPROVED],
-        [use(5, {}), REASON.APPROVED, { flags: OUTCOME_FLAG_WOULD_DECLINE }],
+        [use(5, {}), REASON.CARD_EXPIRED, WOULD_DECLINE],
       ]),
       ...usePair(MTI_REVERSAL_REQUEST, 7, [[use(6, original), REASON.APPROVED]]),
-      ...usePair(MTI_REVERSAL_ADVICE, 8, [[use(7, original), REASON.ALREADY_REVERSED]]),
+      ...usePair(MTI_REVERSAL_ADVICE, 8, [
+        [use(7, original), REASON.ALREADY_REVERSED, WOULD_DECLINE],
+      ]),
     ],
   };
 }

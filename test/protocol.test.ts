@@ -15,9 +15,9 @@ import {
   FRAME_PROBLEM_NAMES,
   FRAME_PROBLEM_TEXTS,
   FRAME_SIZE_MAX,
+  type FrameHeader,
   frameProblem,
   frameVerified,
-  type FrameHeader,
   MAC_KEY_SIZES,
   MANAGEMENT_RECORD_SIZE,
   MTI_USE_REQUEST,
@@ -84,7 +84,9 @@ function plainCmac(ecb: string, key: Uint8Array, message: Uint8Array): Uint8Arra
 /** HMAC as RFC 2104 tells it, on a hash; keys of at most a block. */
 function plainHmac(hash: string, key: Uint8Array, message: Uint8Array): Uint8Array {
   const padded = Buffer.concat([key, Buffer.alloc(64 - key.length)]);
-  const inner = createHash(hash).update(padded.map((byte) => byte ^ 0x36)).update(message);
+  const inner = createHash(hash)
+    .update(padded.map((byte) => byte ^ 0x36))
+    .update(message);
   const outer = createHash(hash).update(padded.map((byte) => byte ^ 0x5c));
   return outer.update(inner.digest()).digest();
 }
@@ -191,7 +193,9 @@ t.test("keys are those of a plain SP 800-108 in counter mode", async (t) => {
       const derived = deriveSessionKeys(algorithm, master, id, number, ours, theirs);
       const signOn = deriveSignOnKey(algorithm, master, id, number);
       t.same(
-        [signOn, derived.requestKey, derived.responseKey].map((k) => Buffer.from(k).toString("hex")),
+        [signOn, derived.requestKey, derived.responseKey].map((k) =>
+          Buffer.from(k).toString("hex"),
+        ),
         [
           plainDerived(algorithm, master, "TK sign-on", numbers),
           plainDerived(algorithm, master, "TK request", session),
@@ -284,8 +288,7 @@ t.test("what is written reads back, and nothing outside is touched", async (t) =
       t.same(roundTrip(t, USE_RECORD_SIZE, writesUse, readUseRecord), u);
       const writesOutcome = (bytes: Uint8Array, offset: number) => writeOutcome(bytes, offset, o);
       t.same(roundTrip(t, OUTCOME_RECORD_SIZE, writesOutcome, readOutcome), o);
-      const writesRecord = (bytes: Uint8Array, offset: number) =>
-        writeManagement(bytes, offset, m);
+      const writesRecord = (bytes: Uint8Array, offset: number) => writeManagement(bytes, offset, m);
       t.same(roundTrip(t, MANAGEMENT_RECORD_SIZE, writesRecord, readManagement), m);
     }),
     { numRuns: 200 },

@@ -13,17 +13,18 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
-import { MAC_ALGORITHM_NAMES } from "../protocol/mac-algorithms.js";
 import { checkValue } from "../protocol/kdf.js";
+import { MAC_ALGORITHM_NAMES } from "../protocol/mac-algorithms.js";
 import { panValid } from "../protocol/pan.js";
 import { idNumberFault } from "../src/id-number.js";
+import { catalogueOf } from "../src/province/catalogue.js";
+import { organisationsOf } from "../src/province/organisations.js";
 import { Province, readProvinceSummary, writeProvince } from "../src/province/province.js";
 import { MAC_SHARES, RATES } from "../src/province/rates.js";
 import { COUNTIES } from "../src/province/regions.js";
-import { organisationsOf } from "../src/province/organisations.js";
-import { catalogueOf } from "../src/province/catalogue.js";
 import { TERMINAL_KINDS } from "../src/province/terminals.js";
 import { curveOf, USES } from "../src/province/uses.js";
+import { loadKeyExchangeKey } from "../src/root-key.js";
 
 const HOLDERS = 60_000;
 const OPTIONS = { seed: 7, today: 20_250_601, holders: HOLDERS };
@@ -71,6 +72,8 @@ t.test("one seed makes the same bytes, another seed others", async (t) => {
   for (const name of ["kek.hex", "cards.csv", "blacklist.csv"]) {
     t.equal(statSync(path.join(first, name)).mode & 0o777, 0o600, `${name} is private`);
   }
+  const kek = loadKeyExchangeKey(path.join(first, "kek.hex"));
+  t.same(kek, new Uint8Array(new Province(OPTIONS).keys.keyExchangeKey), "import can read it");
   t.equal(readProvinceSummary(first)?.holders, 6000);
   t.equal(readProvinceSummary(path.join(first, "none")), null);
 });

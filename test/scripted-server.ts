@@ -13,22 +13,23 @@ import {
   FRAME_HEADER_SIZE,
   FRAME_PROBLEM,
   type FrameHeader,
-  frameProblem,
-  frameVerified,
   FUNCTION_KEY_CHANGE,
   FUNCTION_SIGN_OFF,
+  frameProblem,
+  frameVerified,
+  MANAGEMENT_RECORD_SIZE,
   type Mac,
   type Management,
-  MANAGEMENT_RECORD_SIZE,
   MTI_MANAGEMENT_REQUEST,
   MTI_MANAGEMENT_RESPONSE,
   OUTCOME_RECORD_SIZE,
+  RESPONSE_CODES,
   readFrameHeader,
   readManagement,
   readUseRecord,
   responseMti,
-  sealFrame,
   SIGN_ON_CHALLENGE,
+  sealFrame,
   USE_RECORD_SIZE,
   type UseRecord,
   writeFrameHeader,
@@ -55,13 +56,22 @@ interface Keys {
   sequences: Set<number>;
 }
 
-type Reply = (frame: Uint8Array) => void;
+/** The way back to whoever sent a frame. */
+interface Peer {
+  reply(frame: Uint8Array): void;
+  /** Ends the connection; 0 without a code. */
+  cut(code: number): void;
+}
 
 export class ScriptedServer {
   /** Decides on each use frame; `index` counts them from 0. */
   onUse: (index: number, uses: UseRecord[]) => Act = () => "answer";
   /** Decides on each sign-on challenge; `index` counts them from 0. */
   onChallenge: (index: number) => Act = () => "answer";
+  /** Reason of the answer to a use; 0 approves. */
+  reasonOf: (use: UseRecord) => number = () => 0;
+  /** Keys by terminal, where they are not all the same. */
+  profileOf: ((terminalId: number) => { algorithm: number; masterKey: Uint8Array }) | null = null;
   recordsInFlightMax = 65_536;
   signOns = 0;
   useFrames = 0;
@@ -75,7 +85,7 @@ export class ScriptedServer {
   private readonly algorithm: number;
   private readonly http: Server;
   private readonly sockets: WebSocketServer;
-  private serverNonce: Uint8Array = new Uint8Array(16);
+  private readonly serverNonces = new Map<number, Uint8Array>();
   private generation = 0;
   private recordsInFlight = 0;
 
@@ -87,9 +97,10 @@ export class ScriptedServer {
     this.sockets.on("connection", (socket) => {
       this.connections++;
       socket.on("message", (data: Buffer) => {
-        const frame = Uint8Array.from(data);
-        const cut = (code: number) => (code === 0 ? socket.terminate() : socket.close(code));
-        this.receive(frame, (answer) => socket.send(answer), cut);
+        this.receive(Uint8Array.from(data), {
+          reply: (answer) => socket.send(answer),
+          cut: (code) => (code === 0 ? socket.terminate() : socket.close(code)),
+        });
       });
     });
   }
@@ -126,25 +137,28 @@ export class ScriptedServer {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      const frame = Uint8Array.from(Buffer.concat(chunks));
-      const fail = (code: number) =>
-        code === 0 ? request.destroy() : response.writeHead(400).end();
-      this.receive(frame, (answer) => response.end(answer), fail);
+      this.receive(Uint8Array.from(Buffer.concat(chunks)), {
+        reply: (answer) => response.end(answer),
+        cut: (code) => (code === 0 ? request.destroy() : response.writeHead(400).end()),
+      });
     });
   }
 
-  private receive(frame: Uint8Array, reply: Reply, cut: (code: number) => void): void {
+  private receive(frame: Uint8Array, peer: Peer): void {
     const view = new DataView(frame.buffer);
     const problem = frameProblem(view, 0, frame.length);
-    if (problem !== FRAME_PROBLEM.NONE) return cut(4400 + problem);
-    const header = readFrameHeader(view, 0);
+    if (problem === FRAME_PROBLEM.NONE) this.receiveSound(readFrameHeader(view, 0), frame, peer);
+    else peer.cut(4400 + problem);
+  }
+
+  private receiveSound(header: FrameHeader, frame: Uint8Array, peer: Peer): void {
     this.headers.push(header);
-    if (header.mti !== MTI_MANAGEMENT_REQUEST) return this.receiveUses(header, frame, reply, cut);
-    const record = readManagement(view, FRAME_HEADER_SIZE);
-    if (header.keyGeneration === 0) return this.receiveSignOn(header, record, frame, reply, cut);
+    const managed = header.mti === MTI_MANAGEMENT_REQUEST;
     const keys = this.keysOf(header, frame);
-    if (keys === null) return this.refuse(header, "A0", null, reply);
-    reply(this.managed(header, record, keys));
+    if (managed && header.keyGeneration === 0) this.receiveSignOn(header, frame, peer);
+    else if (keys === null) refuse(header, "A0", null, peer);
+    else if (managed) peer.reply(this.managed(header, recordOf(frame), keys));
+    else this.receiveUses(header, frame, keys, peer);
   }
 
   private keysOf(header: FrameHeader, frame: Uint8Array): Keys | null {
@@ -155,26 +169,25 @@ export class ScriptedServer {
     return keys;
   }
 
-  private receiveSignOn(
-    header: FrameHeader,
-    record: Management,
-    frame: Uint8Array,
-    reply: Reply,
-    cut: (code: number) => void,
-  ): void {
+  private receiveSignOn(header: FrameHeader, frame: Uint8Array, peer: Peer): void {
+    const record = recordOf(frame);
     const { senderId } = header;
     const version = record.masterKeyVersion;
-    const key = deriveSignOnKey(this.algorithm, this.masterKey, senderId, version);
-    const mac = createMac(this.algorithm, key);
-    if (!frameVerified(mac, frame, 0, frame.length)) return this.refuse(header, "A0", null, reply);
-    if (record.step === SIGN_ON_CHALLENGE) {
-      this.serverNonce = randomBytes(16);
-      const answer = this.management(header, mac, { ...record, serverNonce: this.serverNonce });
-      return this.act(this.onChallenge(this.signOns++), header, answer, mac, reply, cut);
+    const { algorithm, masterKey } = this.profile(senderId);
+    const key = deriveSignOnKey(algorithm, masterKey, senderId, version);
+    const mac = createMac(algorithm, key);
+    if (!frameVerified(mac, frame, 0, frame.length)) refuse(header, "A0", null, peer);
+    else if (record.step === SIGN_ON_CHALLENGE) {
+      const serverNonce = randomBytes(16);
+      this.serverNonces.set(senderId, serverNonce);
+      const answer = this.management(header, mac, { ...record, serverNonce });
+      perform(this.onChallenge(this.signOns++), header, answer, mac, peer);
+    } else {
+      const serverNonce = this.serverNonces.get(senderId)!;
+      const { keyGeneration, keys } = this.open(senderId, record.terminalNonce, serverNonce);
+      const opened = { ...record, keyGeneration, expiresAt: 2_000_000_000 };
+      peer.reply(this.management({ ...header, keyGeneration }, keys.response, opened, true));
     }
-    const { keyGeneration, keys } = this.open(senderId, record.terminalNonce, this.serverNonce);
-    const opened = { ...record, keyGeneration, expiresAt: 2_000_000_000 };
-    reply(this.management({ ...header, keyGeneration }, keys.response, opened, true));
   }
 
   private open(
@@ -183,18 +196,28 @@ export class ScriptedServer {
     serverNonce: Uint8Array,
   ): { keyGeneration: number; keys: Keys } {
     const keyGeneration = ++this.generation;
+    const { algorithm, masterKey } = this.profile(senderId);
     const { requestKey, responseKey } = deriveSessionKeys(
-      this.algorithm,
-      this.masterKey,
+      algorithm,
+      masterKey,
       senderId,
       keyGeneration,
       terminalNonce,
       serverNonce,
     );
-    const request = createMac(this.algorithm, requestKey);
-    const keys = { request, response: createMac(this.algorithm, responseKey), sequences: new Set<number>() };
+    const request = createMac(algorithm, requestKey);
+    const keys = {
+      request,
+      response: createMac(algorithm, responseKey),
+      sequences: new Set<number>(),
+    };
     this.sessions.set(keyGeneration, keys);
     return { keyGeneration, keys };
+  }
+
+  private profile(terminalId: number): { algorithm: number; masterKey: Uint8Array } {
+    const { algorithm, masterKey } = this;
+    return this.profileOf?.(terminalId) ?? { algorithm, masterKey };
   }
 
   private managed(header: FrameHeader, record: Management, keys: Keys): Uint8Array {
@@ -242,14 +265,7 @@ export class ScriptedServer {
     return bytes.slice(0, sealFrame(mac, bytes, 0, end));
   }
 
-  private receiveUses(
-    header: FrameHeader,
-    frame: Uint8Array,
-    reply: Reply,
-    cut: (code: number) => void,
-  ): void {
-    const keys = this.keysOf(header, frame);
-    if (keys === null) return this.refuse(header, "A0", null, reply);
+  private receiveUses(header: FrameHeader, frame: Uint8Array, keys: Keys, peer: Peer): void {
     const view = new DataView(frame.buffer);
     const uses = Array.from({ length: header.count }, (_, i) =>
       readUseRecord(view, FRAME_HEADER_SIZE + i * USE_RECORD_SIZE),
@@ -257,59 +273,59 @@ export class ScriptedServer {
     this.recordsInFlight += uses.length;
     this.recordsInFlightPeak = Math.max(this.recordsInFlightPeak, this.recordsInFlight);
     const answer = this.outcomes(header, uses, keys.response);
-    const act = this.onUse(this.useFrames++, uses);
-    const counted = (bytes: Uint8Array) => {
-      this.recordsInFlight -= uses.length;
-      reply(bytes);
-    };
-    this.act(act, header, answer, keys.response, counted, cut);
+    perform(this.onUse(this.useFrames++, uses), header, answer, keys.response, {
+      reply: (bytes) => {
+        this.recordsInFlight -= uses.length;
+        peer.reply(bytes);
+      },
+      cut: peer.cut,
+    });
   }
 
   private outcomes(header: FrameHeader, uses: UseRecord[], mac: Mac): Uint8Array {
     const size = uses.length * OUTCOME_RECORD_SIZE;
     const bytes = new Uint8Array(FRAME_HEADER_SIZE + size + MANAGEMENT_RECORD_SIZE);
     let end = FRAME_HEADER_SIZE;
-    for (const { terminalId, stan, businessDate } of uses) {
+    for (const use of uses) {
+      const { terminalId, stan, businessDate } = use;
+      const reason = this.reasonOf(use);
       const name = `${terminalId} ${businessDate} ${stan}`;
       this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
       end += writeOutcome(bytes, end, {
         terminalId,
         stan,
         businessDate,
-        responseCode: "00",
-        reason: 0,
+        responseCode: RESPONSE_CODES[reason]!,
+        reason,
         rrn: 1_000_000 + stan,
-        authorizationId: stan,
+        authorizationId: reason === 0 ? stan : 0,
         flags: 0,
         differingField: 0,
       });
     }
     return this.seal(header, responseMti(header.mti), uses.length, bytes, end, mac);
   }
+}
 
-  private act(
-    act: Act,
-    header: FrameHeader,
-    answer: Uint8Array,
-    mac: Mac,
-    reply: Reply,
-    cut: (code: number) => void,
-  ): void {
-    if (typeof act === "object" && "refuse" in act) {
-      return this.refuse(header, act.refuse, act.authenticated ? mac : null, reply);
-    }
-    if (typeof act === "object") return void setTimeout(() => reply(answer), act.delayMs);
-    if (act === "cut") return cut(0);
-    if (act === "malformed") return cut(4410);
-    if (act === "swallow") return;
+function recordOf(frame: Uint8Array): Management {
+  return readManagement(new DataView(frame.buffer), FRAME_HEADER_SIZE);
+}
+
+function perform(act: Act, header: FrameHeader, answer: Uint8Array, mac: Mac, peer: Peer): void {
+  if (typeof act === "object") {
+    if ("refuse" in act) refuse(header, act.refuse, act.authenticated ? mac : null, peer);
+    else setTimeout(() => peer.reply(answer), act.delayMs);
+  } else if (act === "cut") peer.cut(0);
+  else if (act === "malformed") peer.cut(4410);
+  else if (act !== "swallow") {
     if (act === "wrong-mac") answer[answer.length - 1]! ^= 1;
-    reply(answer);
-    if (act === "twice") reply(answer);
+    peer.reply(answer);
+    if (act === "twice") peer.reply(answer);
   }
+}
 
-  private refuse(header: FrameHeader, status: string, mac: Mac | null, reply: Reply): void {
-    const bytes = new Uint8Array(48);
-    writeRefusal(bytes, 0, header, status, Date.now(), mac);
-    reply(bytes);
-  }
+function refuse(header: FrameHeader, status: string, mac: Mac | null, peer: Peer): void {
+  const bytes = new Uint8Array(48);
+  writeRefusal(bytes, 0, header, status, Date.now(), mac);
+  peer.reply(bytes);
 }

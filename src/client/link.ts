@@ -56,6 +56,11 @@ export interface LinkCounters {
 
 type Phase = "idle" | "connecting" | "signing-on" | "ready" | "backing-off" | "closed";
 
+const STATUS_SIGN_ON_AGAIN = "A0";
+const STATUS_TERMINAL_UNKNOWN = "97";
+const STATUS_OVERLOAD = "91";
+const STATUS_SEQUENCE = "63";
+const STATUS_FORMAT = "30";
 const NO_TIMER = () => {};
 
 export class Link {
@@ -86,23 +91,21 @@ export class Link {
 
   /** Takes a call: it will be answered, or fail at its deadline. */
   submit(call: Call): void {
-    if (this.phase === "closed") return call.failed(new TerminalError("CLOSED"));
-    if (this.calls.size >= this.options.callsMax) {
-      return call.failed(new TerminalError("BACKLOG_FULL"));
+    if (this.phase === "closed") call.failed(new TerminalError("CLOSED"));
+    else if (this.calls.size >= this.options.callsMax) {
+      call.failed(new TerminalError("BACKLOG_FULL"));
+    } else {
+      this.calls.add(call);
+      this.waiting.add(call);
+      this.arm(call);
+      this.start();
+      this.flush();
     }
-    this.calls.add(call);
-    this.waiting.add(call);
-    this.arm(call);
-    this.start();
-    this.flush();
   }
 
   /** Ends a session that was signed off; the next call signs on again. */
   dropSession(): void {
-    this.previous?.close();
-    this.session?.close();
-    this.previous = null;
-    this.session = null;
+    this.closeSessions();
     this.phase = "idle";
     this.transport?.close();
     this.transport = null;
@@ -134,15 +137,20 @@ export class Link {
   }
 
   private opened(): void {
-    if (this.session === null) return this.beginSignOn();
-    this.phase = "ready";
-    this.flush();
+    if (this.session === null) this.beginSignOn();
+    else {
+      this.phase = "ready";
+      this.flush();
+    }
   }
 
   /** The connection is gone: all that was in flight is sent again on the next. */
   private lost(code: number): void {
     this.transport = null;
-    if (code >= CLOSE_CODE_MALFORMED) return this.failAll("PROTOCOL", "");
+    if (code >= CLOSE_CODE_MALFORMED) {
+      this.failAll("PROTOCOL", "");
+      return;
+    }
     this.requeueAll();
     this.phase = "backing-off";
     this.after(this.backoffMs(this.failures++), () => this.connect());
@@ -163,49 +171,52 @@ export class Link {
   }
 
   private received(bytes: Uint8Array): void {
+    const header = this.headerOf(bytes);
+    if (header === null) this.ignore();
+    else if (this.phase === "signing-on") this.receivedInSignOn(header, bytes);
+    else this.receivedInSession(header, bytes);
+  }
+
+  /** The header of a sound response to this terminal; null for all else. */
+  private headerOf(bytes: Uint8Array): FrameHeader | null {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const problem = frameProblem(view, 0, bytes.length);
-    if (problem !== FRAME_PROBLEM.NONE) return this.ignore();
+    if (frameProblem(view, 0, bytes.length) !== FRAME_PROBLEM.NONE) return null;
     const header = readFrameHeader(view, 0);
-    if (!isResponseMti(header.mti)) return this.ignore();
-    if (header.senderId !== this.options.identity.terminalId) return this.ignore();
-    if (this.phase === "signing-on") return this.receivedInSignOn(header, bytes);
+    const ours = header.senderId === this.options.identity.terminalId;
+    return ours && isResponseMti(header.mti) ? header : null;
+  }
+
+  private receivedInSession(header: FrameHeader, bytes: Uint8Array): void {
     const session = this.sessionOf(header.keyGeneration);
     const call = session?.sent.get(header.sequence);
-    if (!session || !call || header.mti !== responseMti(call.mti)) return this.ignore();
-    if ((header.flags & FRAME_FLAG_UNAUTHENTICATED) !== 0) {
-      return this.refused(call, session, header.status, false);
+    if (!session || !call || header.mti !== responseMti(call.mti)) this.ignore();
+    else if (isUnauthenticated(header)) this.refused(call, session, header.status, false);
+    else if (!frameVerified(session.responseMac, bytes, 0, bytes.length)) this.ignore();
+    else {
+      this.failures = 0;
+      if (header.count === 0) this.refused(call, session, header.status, true);
+      else this.settle(call, () => call.answered(header, bytes));
     }
-    if (!frameVerified(session.responseMac, bytes, 0, bytes.length)) return this.ignore();
-    this.failures = 0;
-    if (header.count === 0) return this.refused(call, session, header.status, true);
-    this.settle(call, () => call.answered(header, bytes));
   }
 
   private receivedInSignOn(header: FrameHeader, bytes: Uint8Array): void {
-    if (header.mti !== MTI_MANAGEMENT_RESPONSE || this.signOn === null) return this.ignore();
-    if ((header.flags & FRAME_FLAG_UNAUTHENTICATED) !== 0) {
-      return header.keyGeneration === 0 ? this.signOnRefused(header.status) : this.ignore();
-    }
     const step = this.signOnStep(header, bytes);
-    switch (step.kind) {
-      case "send":
-        return this.transport!.send(step.frame);
-      case "open":
-        return this.sessionOpened(step.session, step.parameters);
-      case "refused":
-        return this.signOnRefused(step.status);
-      case "ignore":
-        return this.ignore();
-    }
+    if (step.kind === "send") this.transport!.send(step.frame);
+    else if (step.kind === "open") this.sessionOpened(step.session, step.parameters);
+    else if (step.kind === "refused") this.signOnRefused(step.status);
+    else this.ignore();
   }
 
   /** Session parameters that do not read are the other end's fault: the sign-on is refused. */
   private signOnStep(header: FrameHeader, bytes: Uint8Array): SignOnStep {
+    if (header.mti !== MTI_MANAGEMENT_RESPONSE || this.signOn === null) return { kind: "ignore" };
+    if (isUnauthenticated(header)) {
+      return header.keyGeneration === 0 ? refusedWith(header.status) : { kind: "ignore" };
+    }
     try {
-      return this.signOn!.receive(header, bytes, this.options.clock.nowMs());
+      return this.signOn.receive(header, bytes, this.options.clock.nowMs());
     } catch {
-      return { kind: "refused", status: "30" };
+      return refusedWith(STATUS_FORMAT);
     }
   }
 
@@ -221,35 +232,39 @@ export class Link {
 
   private signOnRefused(status: string): void {
     for (const call of this.calls) call.lastStatus = status;
-    if (status === "97") return this.failAll("TERMINAL_UNKNOWN", status);
-    if (status === "30") return this.failAll("PROTOCOL", status);
-    this.signOnFailed();
+    if (status === STATUS_TERMINAL_UNKNOWN) this.failAll("TERMINAL_UNKNOWN", status);
+    else if (status === STATUS_FORMAT) this.failAll("PROTOCOL", status);
+    else this.signOnFailed();
   }
 
   /** A frame was refused as a whole. Only an authenticated refusal is an answer. */
   private refused(call: Call, session: Session, status: string, authenticated: boolean): void {
     call.lastStatus = status;
-    if (status === "97") return this.failAll("TERMINAL_UNKNOWN", status);
-    if (status === "A0") return this.sessionRefused(session);
-    if (status === "91" || status === "63") return this.repeatLater(call);
-    if (!authenticated) return this.ignore();
-    this.settle(call, () => call.failed(new TerminalError("REFUSED", status)));
+    if (status === STATUS_TERMINAL_UNKNOWN) this.failAll("TERMINAL_UNKNOWN", status);
+    else if (status === STATUS_SIGN_ON_AGAIN) this.sessionRefused(session);
+    else if (status === STATUS_OVERLOAD || status === STATUS_SEQUENCE) this.repeatLater(call);
+    else if (!authenticated) this.ignore();
+    else this.settle(call, () => call.failed(new TerminalError("REFUSED", status)));
   }
 
   /** A0: the session is over, or the answer was forged. Signing on again serves both. */
   private sessionRefused(session: Session): void {
     if (session === this.previous) {
-      for (const call of [...session.sent.values()]) this.requeue(call);
-      return this.flush();
+      for (const call of [...session.sent.values()]) if (call.inFlight) this.requeue(call);
+      this.flush();
+      return;
     }
+    this.closeSessions();
+    this.requeueAll();
+    if (this.failures++ > 0) this.signOnFailed();
+    else this.beginSignOn();
+  }
+
+  private closeSessions(): void {
     this.session?.close();
     this.previous?.close();
     this.session = null;
     this.previous = null;
-    this.requeueAll();
-    if (this.failures > 0) return this.signOnFailed();
-    this.failures++;
-    this.beginSignOn();
   }
 
   private sessionOf(keyGeneration: number): Session | null {
@@ -263,7 +278,10 @@ export class Link {
       const limit = this.parameters?.recordsInFlightMax ?? 0;
       if (this.phase !== "ready" || this.session === null) return;
       if (this.recordsInFlight > 0 && this.recordsInFlight + call.count > limit) return;
-      if (this.session.exhausted) return this.sessionRefused(this.session);
+      if (this.session.exhausted) {
+        this.sessionRefused(this.session);
+        return;
+      }
       this.waiting.delete(call);
       this.transmit(call, this.session);
     }
@@ -310,11 +328,12 @@ export class Link {
     const now = this.options.clock.nowMs();
     if (now >= call.deadlineAtMs) {
       const error = new TerminalError("DEADLINE", call.lastStatus);
-      return this.settle(call, () => call.failed(error));
+      this.settle(call, () => call.failed(error));
+    } else if (now < call.repeatAtMs) this.arm(call);
+    else {
+      this.requeue(call);
+      this.flush();
     }
-    if (now < call.repeatAtMs) return this.arm(call);
-    this.requeue(call);
-    this.flush();
   }
 
   /** A call settles once; then nothing of it is kept. */
@@ -336,10 +355,7 @@ export class Link {
     this.transport = null;
     this.signOn?.close();
     this.signOn = null;
-    this.session?.close();
-    this.session = null;
-    this.previous?.close();
-    this.previous = null;
+    this.closeSessions();
     this.phase = "idle";
     const failing = [...this.calls];
     for (const call of failing) {
@@ -362,4 +378,12 @@ export class Link {
   private ignore(): void {
     this.counters.ignored++;
   }
+}
+
+function isUnauthenticated(header: FrameHeader): boolean {
+  return (header.flags & FRAME_FLAG_UNAUTHENTICATED) !== 0;
+}
+
+function refusedWith(status: string): SignOnStep {
+  return { kind: "refused", status };
 }

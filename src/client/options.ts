@@ -3,6 +3,7 @@
 import {
   MAC_ALGORITHM_NAMES,
   MAC_KEY_SIZES,
+  MASTER_KEY_VERSION_MAX,
   type MacAlgorithmName,
   TERMINAL_ID_MAX,
 } from "../../protocol/index.js";
@@ -35,7 +36,6 @@ export interface TerminalClientOptions {
 }
 
 const SCHEMES: readonly string[] = ["ws:", "wss:", "http:", "https:"];
-const KEY_VERSION_MAX = 2 ** 32 - 1;
 
 /** The server's URL, when it is one of a known scheme. */
 export function urlOf(options: TerminalClientOptions): string {
@@ -52,8 +52,8 @@ export function identityOf(options: TerminalClientOptions): TerminalIdentity {
   if (!inRange(terminalId, 1, TERMINAL_ID_MAX)) {
     throw new TypeError("terminalId must be 1 to 99,999,999");
   }
-  if (!inRange(masterKeyVersion, 1, KEY_VERSION_MAX)) {
-    throw new TypeError("masterKeyVersion must be 1 and up");
+  if (!inRange(masterKeyVersion, 1, MASTER_KEY_VERSION_MAX)) {
+    throw new TypeError("masterKeyVersion must be 1 to 8,388,607");
   }
   if (masterKey.length !== MAC_KEY_SIZES[macAlgorithm]) {
     throw new TypeError("masterKey must be 16 bytes for CMAC and 32 for HMAC");

@@ -34,8 +34,8 @@ export function openTransport(url: string, events: TransportEvents): Transport {
   }
 }
 
-/** Bad request, too large, not application/octet-stream. */
-const MALFORMED_STATUSES: readonly number[] = [400, 413, 415];
+/** Bad request, too large. */
+const MALFORMED_STATUSES: readonly number[] = [400, 413];
 
 class MalformedError extends Error {}
 

@@ -4,7 +4,7 @@
 import { commandSize } from "../../engine/commands.js";
 import { assert } from "../../protocol/assert.js";
 import { PAN_BLOCK_SIZE } from "../../protocol/pan.js";
-import { type CommandBatch, COMMANDS_PER_BATCH_MAX } from "../command-sink.js";
+import { COMMANDS_PER_BATCH_MAX, type CommandBatch } from "../command-sink.js";
 import { type Assembly, fieldsOf, type ImportContext } from "./assembly.js";
 import type { Fault } from "./fields.js";
 

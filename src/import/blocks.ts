@@ -9,7 +9,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { findRecord, type RecordSpan } from "./csv.js";
 
 const BLOCK_SIZE = 256 * 1024;
-export const RECORD_SIZE_MAX = 1024 * 1024;
+const RECORD_SIZE_MAX = 1024 * 1024;
 const NEWLINE = 10;
 const QUOTE = 34;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);

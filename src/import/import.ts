@@ -62,7 +62,7 @@ export interface ImportSummary extends ImportTotals {
 }
 
 /** An import that had to stop. Its message is one line and holds nothing of a row. */
-export class ImportStoppedError extends Error {
+class ImportStoppedError extends Error {
   override name = "ImportStoppedError";
 }
 
@@ -310,6 +310,6 @@ function stopped(path: string, error: unknown, line?: number): ImportStoppedErro
   if (line === undefined) return new ImportStoppedError(`${path} cannot be read: ${message}`);
   const where = error instanceof BrokenFileError ? message : `${path}: ${message}`;
   return new ImportStoppedError(
-    `${where}; what stands before line ${line} is in: run the same import again to go on from there`,
+    `${where}; what stands before line ${line} is in: import again to go on from there`,
   );
 }

@@ -12,7 +12,7 @@ import {
   ITEM_COLUMNS,
   ORGANISATION_COLUMNS,
 } from "./document-rows.js";
-import { type Fault, fault, type Fields } from "./fields.js";
+import { type Fault, type Fields, fault } from "./fields.js";
 import { LIST_ASSEMBLY } from "./list-row.js";
 import { TERMINAL_ASSEMBLY } from "./terminal-row.js";
 

@@ -31,8 +31,8 @@ import { type Assembly, fieldsOf } from "./assembly.js";
 import {
   BAD,
   type Checked,
-  fault,
   type Fields,
+  fault,
   good,
   momentOf,
   namesOf,

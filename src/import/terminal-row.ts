@@ -2,7 +2,6 @@
 // by the vault; one in clear is refused, for it would stand in a file.
 
 import { createDecipheriv } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
 import { COMMAND, type TerminalCommand, writeTerminal } from "../../engine/commands.js";
 import { DOMAINS } from "../../engine/domain.js";
 import { TERMINAL_ID_MAX } from "../../protocol/frame.js";
@@ -17,8 +16,8 @@ import {
   BAD,
   type Checked,
   domainsOf,
-  fault,
   type Fields,
+  fault,
   good,
   partyStatusOf,
   regionOf,
@@ -71,18 +70,6 @@ export function toTerminalCommand(
   context: ImportContext,
 ): Checked<TerminalCommand> {
   return check(fieldsOf(COLUMNS, row), context);
-}
-
-/** Reads a key-exchange key: 16, 24 or 32 bytes as hexadecimal text, in a file of its owner. */
-export function readKeyExchangeKey(file: string): Buffer {
-  if ((statSync(file).mode & 0o077) !== 0) {
-    throw new Error(`the key-exchange key ${file} can be read by others: chmod 600 it`);
-  }
-  const key = Buffer.from(readFileSync(file, "utf8").trim(), "hex");
-  if (WRAP_CIPHERS[key.length] === undefined) {
-    throw new Error(`the key-exchange key ${file} is not 16, 24 or 32 bytes in hexadecimal`);
-  }
-  return key;
 }
 
 function check(fields: Fields, context: ImportContext): Checked<TerminalCommand> {

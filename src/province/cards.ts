@@ -9,7 +9,7 @@ import { luhnDigit } from "../../protocol/pan.js";
 import { MEDIUM_CHIP, MEDIUM_ELECTRONIC } from "../../protocol/use-record.js";
 import { dateOf } from "../dates.js";
 import type { Holder } from "./holders.js";
-import { draw, hash32, permute, PURPOSE } from "./random.js";
+import { draw, hash32, PURPOSE, permute } from "./random.js";
 import { CARD_YEARS, RATES } from "./rates.js";
 
 const CHIP_ISSUERS = ["623071", "623072", "623073", "623074", "623075", "623076"];

@@ -6,15 +6,15 @@ import type { DomainName } from "../../engine/domain.js";
 import { departmentId } from "./organisations.js";
 import { PROVINCE_CODE } from "./regions.js";
 
-// code | name | English name | function | kind | domain | regions | media | start | end | fen at most
+// code | name | English | function | kind | domain | regions | media | start | end | fen at most
 const TABLE = `
 1010001|养老待遇领取|Pension collection|pension|benefit|human-resources|46|c|20200101|0|2000000
-1010002|失业待遇领取|Unemployment benefit collection|unemployment|benefit|human-resources|46|ce|20200101|0|500000
+1010002|失业待遇领取|Unemployment benefit|unemployment|benefit|human-resources|46|ce|20200101|0|500000
 1010003|待遇资格认证|Proof of life|proof-of-life|proof|human-resources|46|ce|20200101|0|0
 1010004|社保参保证明|Proof of social insurance|insurance-proof|proof|human-resources|46|ce|20200101|0|0
 1010005|社保权益查询|Social insurance inquiry|insurance-inquiry|inquiry|human-resources|46|ce|20200101|0|0
 1010006|技能培训签到|Training attendance|training|identity|human-resources|46|ce|20210301|0|0
-1010007|稳岗补贴领取|Employment subsidy (2020)|job-subsidy|benefit|human-resources|46|c|20200301|20211231|300000
+1010007|稳岗补贴领取|Job subsidy (2020)|job-subsidy|benefit|human-resources|46|c|20200301|20211231|300000
 2010001|门诊挂号|Outpatient registration|registration|identity|health|46|ce|20200101|0|10000
 2010002|住院登记|Hospital admission|admission|identity|health|46|c|20200101|0|1000000
 2010003|检查检验报告查询|Test report inquiry|report-inquiry|inquiry|health|46|ce|20200101|0|0
@@ -44,7 +44,7 @@ const TABLE = `
 8010001|门诊结算|Outpatient settlement|outpatient|benefit|medical-security|46|ce|20200101|0|1000000
 8010002|住院结算|Inpatient settlement|inpatient|benefit|medical-security|46|c|20200101|0|50000000
 8010003|药店购药|Pharmacy|pharmacy|benefit|medical-security|46|ce|20200101|0|200000
-8010004|异地就医备案|Registration for care elsewhere|care-elsewhere|proof|medical-security|46|ce|20200101|0|0
+8010004|异地就医备案|Care elsewhere|care-elsewhere|proof|medical-security|46|ce|20200101|0|0
 8010005|医保账户查询|Medical account inquiry|medical-inquiry|inquiry|medical-security|46|ce|20200101|0|0
 9010001|身份核验|Identity check|identity-check|identity|public-security|46|ce|20200101|0|0
 9010002|居住证办理|Residence permit|residence|identity|public-security|46|ce|20200101|0|0
@@ -53,7 +53,7 @@ const TABLE = `
 10010003|通办自助服务|Self service across counties|self-service|proof|big-data|46|ce|20991231|0|0
 `;
 
-export const CATALOGUE_EFFECTIVE_DATE = 20200101;
+const CATALOGUE_EFFECTIVE_DATE = 20200101;
 
 /** The generated catalogue, version 1. */
 export function catalogueOf(): CatalogueVersion {

@@ -7,11 +7,11 @@
 import { assert } from "../../protocol/assert.js";
 import { dateOf, dayOfText, NO_DAY } from "../dates.js";
 import { idNumberCheck } from "../id-number.js";
-import { apportion, draw, hash32, permuteBelow, PURPOSE, shareAt, startsOf } from "./random.js";
+import { apportion, draw, hash32, PURPOSE, permuteBelow, shareAt, startsOf } from "./random.js";
 import { AGE_GROUP_YEARS, AGE_PYRAMID, RATES } from "./rates.js";
 import { COUNTIES } from "./regions.js";
 
-export const HOLDERS_MAX = 100_000_000;
+const HOLDERS_MAX = 100_000_000;
 const DAYS_PER_GROUP = Math.round(AGE_GROUP_YEARS * 365.25);
 const SEQUENCES = 999;
 /** Has no divisor in common with SEQUENCES, so that steps of it meet every sequence once. */

@@ -2,8 +2,8 @@
 // cities and of counties by domain, and under them those who run terminals.
 // An organisationId is the region code times 100 plus the place in the table below.
 
-import { DOMAINS, type DomainName } from "../../engine/domain.js";
 import type { Organisation } from "../../engine/commands.js";
+import { DOMAINS, type DomainName } from "../../engine/domain.js";
 import { draw, PURPOSE } from "./random.js";
 import { RATES } from "./rates.js";
 import { CITIES, COUNTIES, PROVINCE_CODE, PROVINCE_NAME, type Region } from "./regions.js";

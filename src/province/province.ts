@@ -18,9 +18,9 @@ import { organisationsOf } from "./organisations.js";
 import { TerminalKeys } from "./terminal-keys.js";
 import {
   TERMINAL_KINDS,
-  type Terminal,
   TERMINALS_MAX,
   TERMINALS_MIN,
+  type Terminal,
   terminalsOf,
 } from "./terminals.js";
 import { curveOf, USES } from "./uses.js";
@@ -52,7 +52,7 @@ export interface ProvinceSummary {
   files: Record<keyof ProvinceSummary["rows"] | "usesCurve" | "keyExchangeKey", string>;
 }
 
-export const PROVINCE_FILE = "province.json";
+const PROVINCE_FILE = "province.json";
 const FILES: ProvinceSummary["files"] = {
   organisations: "organisations.ndjson",
   terminals: "terminals.csv",

@@ -2,8 +2,8 @@
 // stations and tills of hospitals stand behind a concentrator that speaks for them.
 // A terminalId is the last four digits of the county's code, then four of a number in the county.
 
-import type { MacAlgorithmName } from "../../protocol/mac-algorithms.js";
 import type { DomainName } from "../../engine/domain.js";
+import type { MacAlgorithmName } from "../../protocol/mac-algorithms.js";
 import { CITY_OPERATORS, OPERATORS, type OperatorKind, organisationId } from "./organisations.js";
 import { apportion, draw, PURPOSE } from "./random.js";
 import { MAC_SHARES, RATES } from "./rates.js";
