@@ -5,6 +5,7 @@ import { CARD } from "./card.js";
 import { CATALOGUE } from "./catalogue.js";
 import type { CommandSpec, GroupSpec } from "./command.js";
 import { DECISION } from "./decision.js";
+import { DEMO } from "./demo.js";
 import { IMPORT } from "./import.js";
 import { INIT } from "./init.js";
 import { JOURNAL } from "./journal.js";
@@ -16,6 +17,7 @@ import { TERMINAL } from "./terminal.js";
 export const COMMANDS: readonly (CommandSpec | GroupSpec)[] = [
   INIT,
   SERVE,
+  DEMO,
   IMPORT,
   STATUS,
   CARD,

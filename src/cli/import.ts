@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { CommandSink } from "../command-sink.js";
 import type { Config } from "../config.js";
 import { lockHolder } from "../data-lock.js";
-import { type ImportProgress, type ImportSummary, importFile } from "../import/import.js";
+import { type ImportSummary, importFile } from "../import/import.js";
 import { type CatalogueHead, IMPORT_SORTS, type ImportSort } from "../import/lanes.js";
 import { loadKeyExchangeKey, loadRootKey } from "../root-key.js";
 import { deriveVaultKeys, KeyVault } from "../vault.js";
@@ -17,7 +17,7 @@ import type { CommandSpec, Context, Options } from "./command.js";
 import { date, wholeNumber } from "./command.js";
 import { CONNECTION_OPTIONS, connect } from "./connection.js";
 import { EXIT } from "./exit-codes.js";
-import { type Progress, startProgress } from "./progress.js";
+import { ImportBar } from "./import-bar.js";
 import { settingsOf } from "./settings.js";
 
 const VERSION_MAX = 4_294_967_295;
@@ -64,6 +64,9 @@ async function runImport(context: Context, args: readonly string[], options: Opt
   const rootKey = loadRootKey(config.data, context.environment);
   const vault = new KeyVault(deriveVaultKeys(rootKey));
   rootKey.fill(0);
+  // Heard, so that the first Ctrl-C ends the import in order.
+  const stop = () => context.output.message("stopping");
+  context.signal.addEventListener("abort", stop, { once: true });
   const sink = await openSink(context, options, config);
   const bar = new ImportBar(context, `importing ${sort}`);
   let summary: ImportSummary;
@@ -121,28 +124,6 @@ function catalogueHeadOf(options: Options): CatalogueHead | undefined {
     throw usageError("--catalogue-version and --effective-date are given both or neither");
   }
   return { version: catalogueVersion as number, effectiveDate: effectiveDate as number };
-}
-
-/** A progress bar that begins with the first progress, when the size of the file is known. */
-export class ImportBar {
-  private readonly context: Context;
-  private readonly what: string;
-  private progress: Progress | null;
-
-  constructor(context: Context, what: string) {
-    this.context = context;
-    this.what = what;
-    this.progress = null;
-  }
-
-  update({ bytesDone, bytesTotal }: ImportProgress): void {
-    this.progress ??= startProgress(this.what, bytesTotal, this.context.output);
-    this.progress.update(bytesDone);
-  }
-
-  stop(): void {
-    this.progress?.stop();
-  }
 }
 
 function print(context: Context, summary: ImportSummary): void {
