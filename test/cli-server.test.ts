@@ -69,6 +69,13 @@ t.test("status says that the server is ready", async (t) => {
   t.match(people.stdout, /^ready +yes\n/);
 });
 
+t.test("a wrong admin token is told in one line", async (t) => {
+  const environment = { TONGKA_ADMIN_TOKEN: "a".repeat(43) };
+  const { code, stderr } = await tongka(["status", "--data", data], environment);
+  t.equal(code, EXIT.FAILED);
+  t.match(stderr, /^tongka: the server does not take this admin token: .*\n$/);
+});
+
 t.test("a second server does not open the same folder", async (t) => {
   const { code, stderr } = await run(["serve"]);
   t.equal(code, EXIT.FAILED);
