@@ -98,7 +98,7 @@ async function demo(context: Context, _args: readonly string[], options: Options
   return verdict(summary);
 }
 
-/** What the demo sets unless it is told otherwise: folder, free ports, tables that fit, few logs. */
+/** What the demo sets unless told otherwise: folder, free ports, tables that fit, few logs. */
 function demoOptions(context: Context, options: Options): Options {
   const cards = (options.holders as number) * CARDS_PER_HOLDER_MAX;
   const { TONGKA_DATA } = context.environment;
