@@ -2,13 +2,7 @@
 // reversal. Cannot fail, and replay runs the very same.
 
 import { REASON } from "../protocol/reason.js";
-import {
-  type DateUses,
-  fillRow,
-  USE_AWAITED,
-  USE_COUNTED,
-  USE_REVERSED,
-} from "./duplicates.js";
+import { type DateUses, fillRow, USE_AWAITED, USE_COUNTED, USE_REVERSED } from "./duplicates.js";
 import type { State } from "./state.js";
 import { amountValid, messageClass, type Use } from "./use.js";
 

@@ -1,8 +1,8 @@
 // The catalogue of service items (服务事项目录清单, article 5): published versions, which never
 // change, and the compiled form of the one in force, which the ladder reads.
 
-import type { CatalogueItem, CatalogueVersion } from "./commands.js";
 import { dayOfDate } from "./calendar.js";
+import type { CatalogueItem, CatalogueVersion } from "./commands.js";
 import type { Documents } from "./documents.js";
 import { CATALOGUE_DATE_MIN, DAY_MAX, DOMAINS } from "./domain.js";
 

@@ -4,8 +4,8 @@
 // and replays what follows.
 
 import { assert } from "../protocol/assert.js";
-import type { PageSink, PendingPages } from "./table.js";
 import type { Registers, State } from "./state.js";
+import type { PageSink, PendingPages } from "./table.js";
 
 /** What a checkpoint is besides its pages. */
 export interface CheckpointHead {

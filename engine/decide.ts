@@ -10,10 +10,10 @@ import type { State } from "./state.js";
 import {
   amountValid,
   formatValid,
-  type Use,
   USE_AMOUNT_WORD,
   USE_ITEM_WORD,
   USE_WORDS,
+  type Use,
 } from "./use.js";
 
 /**

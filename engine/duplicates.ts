@@ -19,18 +19,18 @@ import { mix } from "./row-index.js";
 import { Table } from "./table.js";
 import {
   messageClass,
-  type Use,
-  USE_CATALOGUE_WORD,
+  USE_AMOUNT_WORD,
   USE_CARD_ROW_WORD,
+  USE_CATALOGUE_WORD,
   USE_DATE_WORD,
   USE_ITEM_WORD,
   USE_KINDS_WORD,
   USE_LOCAL_TIME_WORD,
-  USE_AMOUNT_WORD,
   USE_REFERENCE_WORD,
   USE_STAN_WORD,
   USE_TERMINAL_WORD,
   USE_WORDS,
+  type Use,
 } from "./use.js";
 
 /** The use stands in its card's counters. */
@@ -227,7 +227,8 @@ export function fillRow(uses: DateUses, row: number, use: Use, kindsWord: number
   const words = uses.table.words;
   const base = row * USE_WORDS;
   for (let i = 0; i < 4; i++) words[base + i] = use.tokens[use.tokenBase + i]!;
-  for (let i = USE_TERMINAL_WORD; i < USE_KINDS_WORD; i++) words[base + i] = use.words[use.base + i]!;
+  for (let i = USE_TERMINAL_WORD; i < USE_KINDS_WORD; i++)
+    words[base + i] = use.words[use.base + i]!;
   words[base + USE_KINDS_WORD] = kindsWord;
   words[base + USE_REFERENCE_WORD] = use.originalStan;
   words[base + USE_REFERENCE_WORD + 1] = use.originalDate;

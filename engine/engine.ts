@@ -6,18 +6,18 @@
 // seal. Replay applies sealed blocks to the same end.
 
 import { assert } from "../protocol/assert.js";
+import { writeU64 } from "../protocol/endian.js";
+import { isAdviceMti } from "../protocol/mti.js";
 import {
   OUTCOME_AUTHORIZATION_ID_OFFSET,
   OUTCOME_FLAG_WOULD_DECLINE,
   OUTCOME_RESPONSE_CODE_OFFSET,
   OUTCOME_RRN_OFFSET,
 } from "../protocol/outcome-record.js";
-import { isAdviceMti } from "../protocol/mti.js";
-import { writeU64 } from "../protocol/endian.js";
 import { REASON, RESPONSE_CODE_WORDS } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { apply } from "./apply.js";
-import { BlockWriter } from "./block.js";
+import type { BlockWriter } from "./block.js";
 import { commandSize, OUTCOME } from "./commands.js";
 import { admit, decide, findFirst, repeatDiffers } from "./decide.js";
 import { executeCommand } from "./execute.js";
@@ -25,7 +25,6 @@ import { State, type StateLimits } from "./state.js";
 import {
   classMti,
   messageClass,
-  type Use,
   USE_CARD_ROW_WORD,
   USE_CATALOGUE_WORD,
   USE_DATE_WORD,
@@ -33,6 +32,7 @@ import {
   USE_REFERENCE_WORD,
   USE_STAN_WORD,
   USE_TERMINAL_WORD,
+  type Use,
 } from "./use.js";
 
 const AUTHORIZATION_ID_RANGE = 999_999;

@@ -1,8 +1,8 @@
 // Executes a command: reads it from its bytes, judges it, applies it. A refused command changes
 // nothing. Replay runs the very same.
 
-import { parseCatalogue, catalogueProblem } from "./catalogue.js";
 import { executeCardEvent } from "./card-events.js";
+import { catalogueProblem, parseCatalogue } from "./catalogue.js";
 import {
   type CatalogueVersion,
   COMMAND,
@@ -15,8 +15,8 @@ import {
   writeListEntry,
 } from "./commands.js";
 import { executeListEntry } from "./list-entries.js";
-import { executeOrganisation, executeSession, executeTerminal } from "./party-commands.js";
 import { parseOrganisation } from "./parties.js";
+import { executeOrganisation, executeSession, executeTerminal } from "./party-commands.js";
 import type { State } from "./state.js";
 
 /**

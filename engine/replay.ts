@@ -3,7 +3,7 @@
 // decisions do not follow from the state.
 
 import { assert } from "../protocol/assert.js";
-import { MTI_MANAGEMENT_REQUEST, isUseMti } from "../protocol/mti.js";
+import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
 import { REASON } from "../protocol/reason.js";
 import { apply } from "./apply.js";
 import type { BlockReader, EntryView } from "./block.js";
@@ -14,18 +14,15 @@ import { executeCommand } from "./execute.js";
 import type { State } from "./state.js";
 import {
   readUse,
-  Use,
   USE_CARD_ROW_WORD,
   USE_CATALOGUE_WORD,
   USE_KINDS_WORD,
   USE_WORDS,
+  Use,
 } from "./use.js";
 
 /** Reasons that hang on what the journal does not hold: the clear card number. */
-const NOT_DECIDED_AGAIN = new Set<number>([
-  REASON.CARD_NUMBER_INVALID,
-  REASON.NUMBER_RANGE_LISTED,
-]);
+const NOT_DECIDED_AGAIN = new Set<number>([REASON.CARD_NUMBER_INVALID, REASON.NUMBER_RANGE_LISTED]);
 
 export interface ReplayOptions {
   /** Decide each use again and compare. */

@@ -3,7 +3,7 @@
 // and stand in no checkpoint and no hash.
 
 import { Blacklist, idSubject } from "./blacklist.js";
-import { type BusinessDay, addDays, businessDateAt, localDay } from "./calendar.js";
+import { addDays, type BusinessDay, businessDateAt, localDay } from "./calendar.js";
 import { Cards } from "./cards.js";
 import { Catalogue } from "./catalogue.js";
 import { Documents } from "./documents.js";

@@ -16,6 +16,7 @@
 //   60      4     cardRow            u32, row in the card table; 0 unknown card
 
 import { WORD_RANGE } from "../protocol/endian.js";
+import { TERMINAL_ID_MAX } from "../protocol/frame.js";
 import {
   isAdviceMti,
   isReversalMti,
@@ -31,7 +32,6 @@ import {
   MEDIUM_ELECTRONIC,
   STAN_MAX,
 } from "../protocol/use-record.js";
-import { TERMINAL_ID_MAX } from "../protocol/frame.js";
 
 export const USE_WORDS = 16;
 export const USE_TERMINAL_WORD = 4;
@@ -142,16 +142,19 @@ function readAmount(words: Int32Array, base: number): number {
   return high * WORD_RANGE + (words[base + USE_AMOUNT_WORD]! >>> 0);
 }
 
-/** A cheap look at the digits; a date that is not in the calendar is never one that is kept. */
+/**
+ * Whether a number is a date of the calendar, without making one. Exact: 20250230 lies between
+ * 20250228 and 20250301, which may both be kept, and has no table.
+ */
 function dateValid(date: number): boolean {
   const dayOfMonth = date % 100;
   const month = ((date / 100) | 0) % 100;
-  return (
-    date >= 19_700_101 &&
-    date <= 99_991_231 &&
-    month >= 1 &&
-    month <= 12 &&
-    dayOfMonth >= 1 &&
-    dayOfMonth <= 31
-  );
+  const year = (date / 10_000) | 0;
+  if (year < 1970 || year > 9999 || month < 1 || month > 12 || dayOfMonth < 1) return false;
+  if (month === 2) return dayOfMonth <= (leap(year) ? 29 : 28);
+  return dayOfMonth <= 30 + ((month + (month >> 3)) & 1);
+}
+
+function leap(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
