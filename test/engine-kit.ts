@@ -367,6 +367,18 @@ export class EngineKit {
     return state;
   }
 
+  /** Goes on where another kit is, in an engine of its own that has replayed its blocks. */
+  restarted(): EngineKit {
+    const state = this.replayed();
+    const other = new EngineKit(this.limits, this.timeMs);
+    Object.assign(other.engine, { state });
+    other.blocks.push(...this.blocks);
+    for (const [terminalId, sequence] of this.sequences) other.sequences.set(terminalId, sequence);
+    other.stan = this.stan;
+    other.moveTo(this.timeMs);
+    return other;
+  }
+
   private open(): void {
     this.engine.openBlock(this.writer, this.timeMs);
   }
