@@ -1,5 +1,5 @@
-// The blacklist (黑名单): who or what may not be used, from when to when, for all items, one domain
-// or one item. A subject (card, holder, prefix of card numbers, terminal, organisation) has a chain
+// The blacklist (黑名单): who or what may not be used, from when to when, for all items, a domain
+// or an item. A subject (card, holder, prefix of card numbers, terminal, organisation) has a chain
 // of entries; an entry of a number range is several rows under one entryId.
 //
 //   word  field
@@ -16,7 +16,7 @@
 //   15    reserved            0
 //
 // Row 0: word 0 is the first free row (linked by nextOfSubject), word 1 the number of rows in use.
-// Invariant: the first row of a subject's chain stands in `subjects`, that of an entry in `entries`.
+// Invariant: the first row of a subject's chain is in `subjects`, that of an entry in `entries`.
 
 import { assert } from "../protocol/assert.js";
 import { readU64, writeU64 } from "../protocol/endian.js";

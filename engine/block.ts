@@ -35,8 +35,8 @@ import { assert } from "../protocol/assert.js";
 import { readU64, writeU64 } from "../protocol/endian.js";
 import { Sha256 } from "./hash.js";
 
-export const BLOCK_HEADER_SIZE = 128;
-export const ENTRY_HEADER_SIZE = 24;
+const BLOCK_HEADER_SIZE = 128;
+const ENTRY_HEADER_SIZE = 24;
 /** "TKJB" as a little-endian u32. */
 const BLOCK_MAGIC = 0x424a4b54;
 const BLOCK_VERSION = 1;

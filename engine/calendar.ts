@@ -22,7 +22,7 @@ export function businessDateAt(timeMs: number, day: BusinessDay): number {
 }
 
 /** Days since 1970-01-01 as YYYYMMDD. */
-export function dateOfDay(day: number): number {
+function dateOfDay(day: number): number {
   const date = new Date(day * MS_PER_DAY);
   return date.getUTCFullYear() * 10_000 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate();
 }

@@ -16,14 +16,14 @@ import { CARD_STATUS } from "./domain.js";
 import { RowIndex } from "./row-index.js";
 import { Table } from "./table.js";
 
-export const CARD_STATUS_WORD = 4;
+const CARD_STATUS_WORD = 4;
 const CARD_REGION_WORD = 5;
 const CARD_HOLDER_WORD = 6;
 const CARD_LAST_USE_TIME_WORD = 7;
 const CARD_LAST_USE_TERMINAL_WORD = 8;
 const CARD_USE_COUNT_WORD = 9;
 const CARD_AMOUNT_TOTAL_WORD = 10;
-export const CARD_WORDS = 12;
+const CARD_WORDS = 12;
 
 const REGION_MASK = 0xfffff;
 /** The card, or a range it may lie in, has had an entry on the blacklist. */

@@ -7,7 +7,7 @@ import type { Documents } from "./documents.js";
 import { CATALOGUE_DATE_MIN, DAY_MAX, DOMAINS } from "./domain.js";
 
 /** Most items in a version. */
-export const CATALOGUE_ITEMS_MAX = 10_000;
+const CATALOGUE_ITEMS_MAX = 10_000;
 const DOCUMENT_PREFIX = "catalogue/";
 
 /** A service item as the ladder needs it. Days are days since 1970-01-01. */

@@ -24,7 +24,7 @@ export class Checkpoint {
   private tableIndex = 0;
   private pageIndex = 0;
 
-  /** Begins; from here on `sink` gets every page of it, by `step` or by a change that comes first. */
+  /** Begins; from here on `sink` gets each page, by `step` or by a change that comes first. */
   constructor(
     private readonly state: State,
     sink: PageSink,

@@ -8,7 +8,7 @@
 //   3     domains             bit mask
 //   4     concentratorId      terminal that may speak for it; 0 none
 //   5     state               bits 0..7 PARTY_STATUS, 8..15 macAlgorithm, 16 listed
-//   6     key                 current master key: version, size | check value << 8, 10 words wrapped
+//   6     key                 current master key: version, size | check value << 8, 10 wrapped
 //   18    previousKey         the same of the key before
 //   30    reserved            2 words, 0
 

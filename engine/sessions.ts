@@ -29,7 +29,7 @@ const SEQUENCE_MAX_WORD = 11;
 const WINDOW_WORD = 12;
 const WINDOW_WORDS = 8;
 /** Sequences behind the highest that are still told apart. */
-export const SEQUENCE_WINDOW = WINDOW_WORDS * 32;
+const SEQUENCE_WINDOW = WINDOW_WORDS * 32;
 const COUNT_WORD = 0;
 
 /** What session keys are derived from. */

@@ -105,7 +105,7 @@ export class State {
     this.today = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
     this.businessDate = timeMs === 0 ? 0 : businessDateAt(timeMs, this.limits.businessDay);
     this.cards.index.rebuild(null);
-    this.holders.index.rebuild(null);
+    this.holders.rebuild();
     this.blacklist.rebuild();
     this.parties.rebuild();
     for (const view of this.parties.organisations.values()) {

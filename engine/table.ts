@@ -11,7 +11,7 @@
 import { assert } from "../protocol/assert.js";
 import { WORD_SIZE } from "../protocol/endian.js";
 
-export const PAGE_ROWS_SHIFT = 8;
+const PAGE_ROWS_SHIFT = 8;
 export const PAGE_ROWS = 1 << PAGE_ROWS_SHIFT;
 
 const PAGE_CLEAN = 0;

@@ -10,21 +10,14 @@
 //   44      1     medium             u8, as on the wire
 //   45      1     messageClass       u8, the MTI without its last digit: 0x10, 0x12, 0x40, 0x42
 //   46      2     reason             u16, protocol/reason.ts
-//   48      8     reference          reversals: originalStan, originalBusinessDate; uses declined by
+//   48      8     reference          reversals: originalStan, originalBusinessDate; declined by
 //                                    the blacklist: entryId as u64; else 0
 //   56      4     catalogueVersion   u32, in force
 //   60      4     cardRow            u32, row in the card table; 0 unknown card
 
 import { WORD_RANGE } from "../protocol/endian.js";
 import { TERMINAL_ID_MAX } from "../protocol/frame.js";
-import {
-  isAdviceMti,
-  isReversalMti,
-  MTI_REVERSAL_ADVICE,
-  MTI_REVERSAL_REQUEST,
-  MTI_USE_ADVICE,
-  MTI_USE_REQUEST,
-} from "../protocol/mti.js";
+import { isAdviceMti, isReversalMti } from "../protocol/mti.js";
 import {
   AMOUNT_MINOR_MAX,
   ITEM_CODE_MAX,
@@ -127,14 +120,6 @@ export function messageClass(mti: number): number {
 export function classMti(value: number): number {
   return value << 4;
 }
-
-/** Whether a number is the kind of a journal entry that holds uses. */
-export const USE_MTIS = [
-  MTI_USE_REQUEST,
-  MTI_USE_ADVICE,
-  MTI_REVERSAL_REQUEST,
-  MTI_REVERSAL_ADVICE,
-] as const;
 
 function readAmount(words: Int32Array, base: number): number {
   const high = words[base + USE_AMOUNT_WORD + 1]!;

@@ -3,9 +3,9 @@
 // one fills).
 
 import { BlockWriter } from "../engine/block.js";
-import { JOB_WORDS } from "./mac-jobs.js";
 import { Arena } from "./arena.js";
 import type { FrameSlot } from "./frame-slot.js";
+import { JOB_WORDS } from "./mac-jobs.js";
 
 /** Frames received together, and their MAC jobs. */
 export class Batch {

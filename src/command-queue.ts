@@ -1,8 +1,8 @@
 // Commands that wait for the engine. They go in slices between batches of frames, so that an
 // import of millions of rows does not keep a tap waiting.
 
-import type { Engine } from "../engine/engine.js";
 import { commandSize, OUTCOME } from "../engine/commands.js";
+import type { Engine } from "../engine/engine.js";
 import { assert } from "../protocol/assert.js";
 import type { CommandBatch, CommandResult } from "./command-sink.js";
 

@@ -12,7 +12,7 @@
 
 import { performance } from "node:perf_hooks";
 import { type Engine, REPEATED } from "../engine/engine.js";
-import { Use, readUse, USE_WORDS } from "../engine/use.js";
+import { readUse, USE_WORDS, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { frameProblem, isRequestMti } from "../protocol/decode.js";
 import {

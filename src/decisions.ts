@@ -10,7 +10,6 @@ import { authorizationId, isRemembered, responseCodeWord } from "../engine/engin
 import type { State } from "../engine/state.js";
 import {
   readUse,
-  Use,
   USE_CATALOGUE_WORD,
   USE_DATE_WORD,
   USE_KINDS_WORD,
@@ -19,6 +18,7 @@ import {
   USE_STAN_WORD,
   USE_TERMINAL_WORD,
   USE_WORDS,
+  Use,
 } from "../engine/use.js";
 import { readU64 } from "../protocol/endian.js";
 import { isUseMti } from "../protocol/mti.js";

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { blockProblem, BlockReader } from "../engine/block.js";
+import { BlockReader, blockProblem } from "../engine/block.js";
 import { BLOCK_HASH_START } from "../engine/state.js";
 import { JournalStore } from "./storage.js";
 

@@ -3,8 +3,8 @@
 // else, a message's bytes are gone when its callback returns, a socket that has closed must not be
 // touched, and doubled headers that could part two readers of a request are refused.
 
-import uWS from "uWebSockets.js";
 import type { HttpRequest, HttpResponse, us_listen_socket, WebSocket } from "uWebSockets.js";
+import uWS from "uWebSockets.js";
 import {
   closeCode,
   FRAME_PROBLEM,
@@ -159,14 +159,14 @@ export class Listener {
   }
 
   /** Takes no new connections; those there are stay. */
-  stopListening(): void {
+  refuseConnections(): void {
     if (this.listenSocket !== null) uWS.us_listen_socket_close(this.listenSocket);
     this.listenSocket = null;
   }
 
   /** Closes all connections. */
   close(): void {
-    this.stopListening();
+    this.refuseConnections();
     for (const socket of [...this.sockets]) socket.end(CLOSE_GOING_AWAY, "stopping");
   }
 

@@ -164,13 +164,7 @@ export class Management {
       Buffer.compare(challenge.serverNonce, record.serverNonce) === 0;
     if (!sameNonces) return REASON.SIGN_ON_REFUSED;
     const generation = this.nextGeneration(frame);
-    const outcome = this.session(
-      frame,
-      record,
-      SESSION_SIGN_ON,
-      generation,
-      challenge.serverNonce,
-    );
+    const outcome = this.session(frame, record, SESSION_SIGN_ON, generation, challenge.serverNonce);
     if (outcome !== OUTCOME.DONE) return REASON.SESSIONS_FULL;
     const { senderRow } = frame;
     const { sessions, nowSeconds } = this.engine.state;

@@ -89,6 +89,7 @@ export class Queries {
     const keep = (row: number) => {
       const entry = blacklist.read(row);
       if (entry.entryId <= request.after) return;
+      if (request.entryId !== undefined && entry.entryId !== request.entryId) return;
       if (request.subjectKind !== undefined && entry.subjectKind !== request.subjectKind) return;
       if (request.subjectId !== undefined && entry.subjectId !== request.subjectId) return;
       rows.push(entry);

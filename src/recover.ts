@@ -1,7 +1,7 @@
 // Recovery: the last complete checkpoint, then every block after it. Ends with the state of the
 // last answer that left, or says what is wrong and what to do.
 
-import { blockProblem, BlockReader, BlockWriter } from "../engine/block.js";
+import { BlockReader, BlockWriter, blockProblem } from "../engine/block.js";
 import { Engine } from "../engine/engine.js";
 import { replayBlock } from "../engine/replay.js";
 import type { StateLimits } from "../engine/state.js";
@@ -16,7 +16,7 @@ export interface Recovery {
 }
 
 /** The limits of the state as they are configured. */
-export function stateLimits(config: Config): StateLimits {
+function stateLimits(config: Config): StateLimits {
   return {
     ...config.tables,
     businessDatesKept: config.duplicates.businessDatesKept,

@@ -1,5 +1,6 @@
 // Response frames: their headers, written in place into the arena of the block they wait for.
 
+import { WORD_RANGE } from "../protocol/endian.js";
 import {
   FRAME_BODY_SIZE_OFFSET,
   FRAME_FLAG_UNAUTHENTICATED,
@@ -9,7 +10,6 @@ import {
   FRAME_SIZE_MIN,
   FRAME_VERSION,
 } from "../protocol/frame.js";
-import { WORD_RANGE } from "../protocol/endian.js";
 import type { Mac } from "../protocol/mac.js";
 import { responseMti } from "../protocol/mti.js";
 import { REASON, RESPONSE_CODE_WORDS } from "../protocol/reason.js";
@@ -55,7 +55,7 @@ export function beginResponse(
   return start + FRAME_HEADER_SIZE;
 }
 
-/** A frame that refuses a whole frame: no body, the reason's code, unauthenticated without a key. */
+/** A frame that refuses a whole frame: no body, the reason's code; without a key unauthenticated. */
 export function refusalFrame(
   slot: FrameSlot,
   reason: number,

@@ -35,12 +35,9 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   const adminToken = loadAdminToken(config.data, process.env);
   const node = await openNode(config);
   const { metrics, core } = node;
-  metrics.setReplayedBlocks(node.blocksReplayed);
-  metrics.setReady(READY_REPLAYED, true);
-  metrics.setReady(READY_JOURNAL, true);
   const queries = new Queries(node);
-  const heartbeat = startHeartbeat(metrics);
   const listener = new Listener(config, core, metrics);
+  const heartbeat = startHeartbeat(metrics);
   let control: Control | null = null;
   try {
     control = await startControl({
@@ -53,37 +50,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       onFault: (error) => log.error({ err: error }, "control plane failed"),
     });
     const terminalsPort = await listener.listen();
-    metrics.setReady(READY_LISTENING, true);
-    const gauges = setInterval(() => setGauges(node), GAUGES_MS);
-    const disk = setInterval(() => void watchDisk(node), DISK_MS);
-    node.checkpointer.start(config.journal.checkpointSeconds, (error) => {
-      log.error({ err: error }, "a checkpoint failed: restart when the disk is well");
-    });
-    const controlUrl = `http://${urlHost(config.control.host)}:${control.port}`;
-    const scheme = config.terminals.tlsCertFile === "" ? "ws" : "wss";
-    node.lock.serve(controlUrl);
+    const watch = startWatch(node, log);
     log.info({ position: core.committedPosition, blocks: node.blocksReplayed }, "serving");
-    const started = control;
-    return {
-      node,
-      terminalsPort,
-      controlPort: control.port,
-      terminalsUrl: `${scheme}://${urlHost(config.terminals.host)}:${terminalsPort}/v1/terminal`,
-      controlUrl,
-      stop: async () => {
-        queries.draining = true;
-        metrics.setReady(READY_DRAINING, true);
-        listener.stopListening();
-        await core.drain();
-        listener.close();
-        await started.stop();
-        clearInterval(gauges);
-        clearInterval(disk);
-        heartbeat.stop();
-        await node.close();
-        log.info({ position: core.committedPosition }, "stopped");
-      },
-    };
+    const parts = { node, queries, listener, control, heartbeat, watch, log };
+    return { ...addresses(parts, terminalsPort), stop: () => stop(parts) };
   } catch (error) {
     listener.close();
     heartbeat.stop();
@@ -91,6 +61,65 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     await node.close();
     throw error;
   }
+}
+
+interface Parts {
+  node: Node;
+  queries: Queries;
+  listener: Listener;
+  control: Control;
+  heartbeat: { stop(): void };
+  watch: { stop(): void };
+  log: Logger;
+}
+
+function addresses(parts: Parts, terminalsPort: number) {
+  const { node, control } = parts;
+  const { terminals, control: controlConfig } = node.config;
+  const controlUrl = `http://${urlHost(controlConfig.host)}:${control.port}`;
+  const scheme = terminals.tlsCertFile === "" ? "ws" : "wss";
+  node.lock.serve(controlUrl);
+  return {
+    node,
+    terminalsPort,
+    controlPort: control.port,
+    terminalsUrl: `${scheme}://${urlHost(terminals.host)}:${terminalsPort}/v1/terminal`,
+    controlUrl,
+  };
+}
+
+/** Nothing that was taken is lost: what is on its way is answered before anything is closed. */
+async function stop(parts: Parts): Promise<void> {
+  const { node, queries, listener, control, heartbeat, watch, log } = parts;
+  queries.draining = true;
+  node.metrics.setReady(READY_DRAINING, true);
+  listener.refuseConnections();
+  await node.core.drain();
+  listener.close();
+  await control.stop();
+  watch.stop();
+  heartbeat.stop();
+  await node.close();
+  log.info({ position: node.core.committedPosition }, "stopped");
+}
+
+/** Ready from here on: gauges, free disk and checkpoints are looked after. */
+function startWatch(node: Node, log: Logger): { stop(): void } {
+  const { metrics, checkpointer, config } = node;
+  metrics.setReplayedBlocks(node.blocksReplayed);
+  setGauges(node);
+  for (const bit of [READY_REPLAYED, READY_JOURNAL, READY_LISTENING]) metrics.setReady(bit, true);
+  const gauges = setInterval(() => setGauges(node), GAUGES_MS);
+  const disk = setInterval(() => void watchDisk(node), DISK_MS);
+  checkpointer.start(config.journal.checkpointSeconds, (error) => {
+    log.error({ err: error }, "a checkpoint failed: restart when the disk is well");
+  });
+  return {
+    stop: () => {
+      clearInterval(gauges);
+      clearInterval(disk);
+    },
+  };
 }
 
 function setGauges(node: Node): void {

@@ -2,10 +2,10 @@
 // master key and the nonces when a session that was put out comes back. A cipher object costs some
 // kilobytes, so a hundred thousand sessions do not all keep theirs.
 
+import type { State } from "../engine/state.js";
 import { assert } from "../protocol/assert.js";
 import { deriveSessionKeys } from "../protocol/kdf.js";
 import { createMac, type Mac } from "../protocol/mac.js";
-import type { State } from "../engine/state.js";
 import type { KeyVault } from "./vault.js";
 
 /** Bytes of one slot in the shared key table: algorithm, version, request key, response key. */

@@ -9,9 +9,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
-import { assert } from "../protocol/assert.js";
 import type { CheckpointHead } from "../engine/checkpoint.js";
 import { PAGE_ROWS, type Table } from "../engine/table.js";
+import { assert } from "../protocol/assert.js";
 
 const OPTIONS = {
   encoding: "binary" as const,
@@ -113,7 +113,8 @@ export class TableStore {
       slots[page] = ((key as number) - start) % 2;
       table.loadPage(page, value.subarray(PAGE_HEADER_SIZE));
     }
-    if (pages.includes(-1)) throw new Error(`table ${table.name}: a page of the checkpoint is gone`);
+    if (pages.includes(-1))
+      throw new Error(`table ${table.name}: a page of the checkpoint is gone`);
     table.loaded(rowCount);
   }
 

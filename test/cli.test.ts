@@ -1,6 +1,5 @@
 // The `tongka` command, run as a process of its own: what a person or a script meets.
 
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,37 +10,10 @@ import { EXIT, EXIT_CODE_HELP } from "../src/cli/exit-codes.js";
 import { Output } from "../src/cli/output.js";
 import { runProgram } from "../src/cli/program.js";
 import { ROOT } from "./source-text.js";
-
-const MAIN = join(ROOT, "dist", "src", "main.js");
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
+import { type Ended, tongka } from "./tongka-process.js";
 
 const folder = mkdtempSync(join(tmpdir(), "tongka-cli-"));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-
-/** Runs `tongka` with nothing of this process's TONGKA_ variables, `input` on standard input. */
-function tongka(args: string[], environment: NodeJS.ProcessEnv = {}, input = ""): Promise<Ended> {
-  const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("TONGKA_"));
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { ...Object.fromEntries(clean), NODE_OPTIONS: "", ...environment },
-    cwd: folder,
-  });
-  const ended: Ended = { code: null, stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => {
-    ended.stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    ended.stderr += chunk;
-  });
-  child.stdin.end(input);
-  return new Promise((resolve) => {
-    child.on("close", (code) => resolve({ ...ended, code }));
-  });
-}
 
 /** All command words: ["init"], ["card", "show"], ... */
 const words = COMMANDS.flatMap((spec) =>

@@ -1,4 +1,4 @@
-// `tongka catalogue`: versions of the catalogue of service items. A published version never changes.
+// `tongka catalogue`: versions of the catalogue of service items. A published one never changes.
 
 import { readFileSync } from "node:fs";
 import type { CatalogueVersion } from "../../engine/commands.js";

@@ -2,10 +2,11 @@
 // Rates follow the curves of src/province/uses.ts; most people tap in their own county.
 // Wrong taps are few and come as in life: strangers' cards, expired ones, amounts over the limit.
 
+import { CARD_STATUS } from "../../engine/domain.js";
 import { assert } from "../../protocol/assert.js";
 import { luhnDigit } from "../../protocol/pan.js";
 import { MEDIUM_CHIP } from "../../protocol/use-record.js";
-import { cardInHand } from "../province/cards.js";
+import { type Card, cardInHand } from "../province/cards.js";
 import { catalogueOf } from "../province/catalogue.js";
 import type { Province } from "../province/province.js";
 import { PURPOSE, RandomStream, shareAt } from "../province/random.js";
@@ -21,6 +22,8 @@ const NEAR = 0.85;
 /** Share of taps with the electronic card where both media serve, and where only chips do. */
 const ELECTRONIC = 0.4;
 const ELECTRONIC_WRONGLY = 0.02;
+/** Share of holders of a card that is of no use (lost, expired, ...) who know it and do not tap. */
+const KNOWS = 0.85;
 /** Share of taps with a card that was never issued here. */
 const STRANGER = 0.003;
 
@@ -157,12 +160,22 @@ export class TapDay {
 
   private pickCard(county: number, electronic: boolean): { pan: string; medium: number } {
     if (this.random.next() < STRANGER) return { pan: this.strangersPan(), medium: MEDIUM_CHIP };
+    let card = this.drawCard(county, electronic);
+    while (!this.usable(card) && this.random.next() < KNOWS)
+      card = this.drawCard(county, electronic);
+    return { pan: card.cardNumber, medium: card.medium };
+  }
+
+  private drawCard(county: number, electronic: boolean): Card {
     const { holders, seed, today } = this.province;
     const [from, to] = holders.locals(county);
     const near = to > from && this.random.next() < NEAR;
     const index = near ? from + this.random.below(to - from) : this.random.below(holders.count);
-    const card = cardInHand(seed, today, holders.at(index), electronic);
-    return { pan: card.cardNumber, medium: card.medium };
+    return cardInHand(seed, today, holders.at(index), electronic);
+  }
+
+  private usable({ status, expiryDate }: Card): boolean {
+    return status === CARD_STATUS.ACTIVE && expiryDate >= this.province.options.today;
   }
 
   /** A number of no issuer of the province. */

@@ -1,0 +1,77 @@
+// The `tongka` command as a process of its own, for tests.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { ROOT } from "./source-text.js";
+
+const MAIN = join(ROOT, "dist", "src", "main.js");
+const START_DEADLINE_MS = 20_000;
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A server of its own process; the ports are those the system chose. */
+export interface ServerProcess {
+  child: ChildProcess;
+  terminalsUrl: string;
+  controlUrl: string;
+  /** Sends a signal; resolves to the exit code. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Runs `tongka` with none of this process's TONGKA_ variables, `input` on standard input. */
+export function tongka(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  input = "",
+): Promise<Ended> {
+  const child = start(args, environment);
+  const ended: Ended = { code: null, stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk) => {
+    ended.stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    ended.stderr += chunk;
+  });
+  child.stdin.end(input);
+  return new Promise((resolve) => {
+    child.on("close", (code) => resolve({ ...ended, code }));
+  });
+}
+
+/** Runs `tongka serve` on ports the system chooses; resolves when it serves. */
+export async function serve(args: readonly string[]): Promise<ServerProcess> {
+  const ports = ["--terminals-port", "0", "--control-port", "0"];
+  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], {});
+  let messages = "";
+  child.stderr.on("data", (chunk) => {
+    messages += chunk;
+  });
+  const exited = once(child, "exit");
+  const line = once(createInterface({ input: child.stdout }), "line", {
+    signal: AbortSignal.timeout(START_DEADLINE_MS),
+  });
+  const first = await Promise.race([line, exited]);
+  if (typeof first[0] !== "string") throw new Error(`the server ended at once: ${messages}`);
+  return {
+    child,
+    ...JSON.parse(first[0]),
+    end: async (signal) => {
+      child.kill(signal);
+      return (await exited)[0];
+    },
+  };
+}
+
+function start(args: readonly string[], environment: NodeJS.ProcessEnv) {
+  const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("TONGKA_"));
+  return spawn(process.execPath, [MAIN, ...args], {
+    env: { ...Object.fromEntries(clean), NODE_OPTIONS: "", ...environment },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+}
