@@ -27,9 +27,24 @@ export function admit(state: State, use: Use): number {
   if (!speaksFor(state, use)) return REASON.TERMINAL_NOT_OF_SENDER;
   if (use.businessDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
   if (use.businessDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
-  if (use.isReversal && use.originalDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
-  if (use.isReversal && use.originalDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
   return REASON.APPROVED;
+}
+
+/**
+ * Whether an admitted use that is no repeat can be remembered, and a reversal its original looked
+ * up. Comes after repeats: a reversal is remembered when its original's date no longer is.
+ */
+export function admitFirst(state: State, use: Use): number {
+  const { duplicates } = state;
+  const uses = duplicates.of(use.businessDate);
+  if (!use.isReversal) return uses.table.full ? REASON.DUPLICATES_FULL : REASON.APPROVED;
+  if (use.originalDate < duplicates.oldestDate) return REASON.DATE_TOO_OLD;
+  if (use.originalDate > duplicates.newestDate) return REASON.DATE_AHEAD;
+  const originals = duplicates.of(use.originalDate);
+  const awaitedRows = originals.find(use.terminalId, use.originalStan) === 0 ? 1 : 0;
+  const ownRows = originals === uses ? 1 + awaitedRows : 1;
+  const hasRoom = uses.table.room >= ownRows && originals.table.room >= awaitedRows;
+  return hasRoom ? REASON.APPROVED : REASON.DUPLICATES_FULL;
 }
 
 /** Decides an admitted use that is no repeat. */

@@ -19,7 +19,7 @@ import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { apply } from "./apply.js";
 import type { BlockWriter } from "./block.js";
 import { commandSize, OUTCOME } from "./commands.js";
-import { admit, decide, findFirst, repeatDiffers } from "./decide.js";
+import { admit, admitFirst, decide, findFirst, repeatDiffers } from "./decide.js";
 import { executeCommand } from "./execute.js";
 import { State, type StateLimits } from "./state.js";
 import {
@@ -113,7 +113,8 @@ export class Engine {
       if (differing === 0) return this.repeat(use, first, out, outBase);
       return this.refuse(use, REASON.DUPLICATE_DIFFERS, differing, out, outBase);
     }
-    if (!this.hasRoom(use)) return this.refuse(use, REASON.DUPLICATES_FULL, 0, out, outBase);
+    const refused = admitFirst(this.state, use);
+    if (refused !== REASON.APPROVED) return this.refuse(use, refused, 0, out, outBase);
     const reason = decide(this.state, use);
     const position = this.record(use, reason);
     apply(this.state, use, reason, position);
@@ -156,15 +157,6 @@ export class Engine {
       "the block ends at the last position",
     );
     return this.block;
-  }
-
-  private hasRoom(use: Use): boolean {
-    const { duplicates } = this.state;
-    const uses = duplicates.of(use.businessDate).table;
-    if (!use.isReversal) return !uses.full;
-    const originals = duplicates.of(use.originalDate).table;
-    const needed = originals === uses ? 2 : 1;
-    return uses.rowCount + needed <= uses.rowsMax && originals.rowCount < originals.rowsMax;
   }
 
   /** Records a use that is declined before it can be remembered. */

@@ -59,6 +59,11 @@ export class Table {
     return this.rowCount >= this.rowsMax;
   }
 
+  /** Rows that can still be added. */
+  get room(): number {
+    return this.rowsMax - this.rowCount;
+  }
+
   /** Adds a zeroed row and returns its number. The caller has looked at `full`. */
   append(): number {
     assert(this.rowCount < this.rowsMax, "table has room");

@@ -127,16 +127,19 @@ function readAmount(words: Int32Array, base: number): number {
   return high * WORD_RANGE + (words[base + USE_AMOUNT_WORD]! >>> 0);
 }
 
-/** A cheap look at the digits; a date that is not in the calendar is never one that is kept. */
+/**
+ * Whether a number is a date of the calendar, without making one. Exact: 20250230 lies between
+ * 20250228 and 20250301, which may both be kept, and has no table.
+ */
 function dateValid(date: number): boolean {
   const dayOfMonth = date % 100;
   const month = ((date / 100) | 0) % 100;
-  return (
-    date >= 19_700_101 &&
-    date <= 99_991_231 &&
-    month >= 1 &&
-    month <= 12 &&
-    dayOfMonth >= 1 &&
-    dayOfMonth <= 31
-  );
+  const year = (date / 10_000) | 0;
+  if (year < 1970 || year > 9999 || month < 1 || month > 12 || dayOfMonth < 1) return false;
+  if (month === 2) return dayOfMonth <= (leap(year) ? 29 : 28);
+  return dayOfMonth <= 30 + ((month + (month >> 3)) & 1);
+}
+
+function leap(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
