@@ -114,7 +114,7 @@ export class Core implements CommandSink {
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault);
     this.commands = new CommandQueue(engine);
-    this.management = new Management(config, engine, vault, this.keys, parts.clock);
+    this.management = new Management(config, engine, this.keys, parts.clock);
     this.watch = setInterval(() => this.watchCommit(), WATCH_MS);
     this.watch.unref();
   }
@@ -252,9 +252,10 @@ export class Core implements CommandSink {
       frame.refusal = REASON.TERMINAL_UNKNOWN;
     } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || frame.keyGeneration !== 0) {
       const { keyGeneration, senderRow } = frame;
-      frame.sessionBase = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
-      if (frame.sessionBase === 0) frame.refusal = REASON.NOT_SIGNED_ON;
-      else frame.keys = this.keys.get(senderRow, frame.sessionBase, keyGeneration);
+      const base = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
+      frame.sessionBase = base;
+      frame.keys = base === 0 ? null : this.keys.get(senderRow, base, keyGeneration);
+      if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
     }
   }
 

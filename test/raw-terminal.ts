@@ -149,13 +149,15 @@ export interface Answer {
   outcomes: Outcome[];
 }
 
+/** STANs of one process, so that tests on one server do not meet. */
+let lastStan = 200_000;
+
 export class RawTerminal {
   keyGeneration = 0;
   sequence = 0;
   businessDate = chinaDate(Date.now());
   requestMac: Mac | null = null;
   responseMac: Mac | null = null;
-  private stan = 0;
 
   constructor(
     readonly terminalId: number,
@@ -221,7 +223,7 @@ export class RawTerminal {
     return {
       pan,
       terminalId: this.terminalId,
-      stan: ++this.stan,
+      stan: ++lastStan,
       businessDate: this.businessDate,
       itemCode: ITEM_BUS,
       amountMinor: 200,
