@@ -30,6 +30,7 @@ import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { panBlockValid } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
+import { Arena } from "./arena.js";
 import { Batch, PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
@@ -81,6 +82,8 @@ export class Core implements CommandSink {
   private readonly tokens: UseTokens;
   private readonly use = new Use();
   private receiving: Batch;
+  /** Where a frame is looked at for which the batch has no room, to be refused. */
+  private readonly overflow: Arena;
   private spareBatch: Batch;
   private verifying: Batch | null = null;
   /** A batch whose frames from `resumeAt` on wait for room in the next block. */
@@ -97,16 +100,17 @@ export class Core implements CommandSink {
 
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
-    const { recordsInFlightMax, framesPerBatchMax } = config.limits;
+    const { recordsInFlightMax } = config.limits;
     const requestRoom =
       recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) + config.terminals.frameSizeMax;
     const responseRoom =
       recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
-    const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), framesPerBatchMax));
+    const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), recordsInFlightMax));
     const blocks = [2, 3].map((n) => {
       const { blockSizeMax } = config.journal;
       return new PendingBlock(n, round8(blockSizeMax), round8(responseRoom), recordsInFlightMax);
     });
+    this.overflow = new Arena(round8(config.terminals.frameSizeMax) + 8);
     [this.receiving, this.spareBatch] = batches as [Batch, Batch];
     [this.filling, this.spareBlock] = blocks as [PendingBlock, PendingBlock];
     this.committedPosition = engine.state.registers.position;
@@ -114,7 +118,7 @@ export class Core implements CommandSink {
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault);
     this.commands = new CommandQueue(engine);
-    this.management = new Management(config, engine, vault, this.keys, parts.clock);
+    this.management = new Management(config, engine, this.keys, parts.clock);
     this.watch = setInterval(() => this.watchCommit(), WATCH_MS);
     this.watch.unref();
   }
@@ -124,10 +128,10 @@ export class Core implements CommandSink {
    * be closed and nothing was taken. `message` is copied.
    */
   receive(reply: Reply, message: ArrayBuffer): number {
-    const { arena, frames } = this.receiving;
     const size = message.byteLength;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
-    assert(arena.fits(size), "the batch has room for the records in flight and one frame");
+    const hasRoom = this.receiving.arena.fits(size);
+    const arena = hasRoom ? this.receiving.arena : this.overflow;
     const start = arena.take(size);
     arena.bytes.set(new Uint8Array(message), start);
     const problem = frameProblem(arena.view, start, size);
@@ -147,9 +151,9 @@ export class Core implements CommandSink {
     frame.keyGeneration = arena.view.getUint32(start + FRAME_KEY_GENERATION_OFFSET, true);
     frame.sequence = arena.view.getUint32(start + FRAME_SEQUENCE_OFFSET, true);
     this.inFlight += frame.count;
-    const refusal = this.overload(frame);
+    const refusal = hasRoom ? this.overload(frame) : REASON.OVERLOADED;
     if (refusal === 0) {
-      frames.push(frame);
+      this.receiving.frames.push(frame);
       this.schedule();
     } else {
       arena.used = start;
@@ -200,9 +204,7 @@ export class Core implements CommandSink {
     const { limits } = this.parts.config;
     if (this.stopping) return REASON.STOPPING;
     if (frame.count > limits.recordsPerFrameMax) return REASON.OVERLOADED;
-    if (this.inFlight > limits.recordsInFlightMax) return REASON.OVERLOADED;
-    const full = this.receiving.frames.length >= limits.framesPerBatchMax;
-    return full ? REASON.OVERLOADED : 0;
+    return this.inFlight > limits.recordsInFlightMax ? REASON.OVERLOADED : 0;
   }
 
   private schedule(): void {
@@ -252,9 +254,10 @@ export class Core implements CommandSink {
       frame.refusal = REASON.TERMINAL_UNKNOWN;
     } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || frame.keyGeneration !== 0) {
       const { keyGeneration, senderRow } = frame;
-      frame.sessionBase = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
-      if (frame.sessionBase === 0) frame.refusal = REASON.NOT_SIGNED_ON;
-      else frame.keys = this.keys.get(senderRow, frame.sessionBase, keyGeneration);
+      const base = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
+      frame.sessionBase = base;
+      frame.keys = base === 0 ? null : this.keys.get(senderRow, base, keyGeneration);
+      if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
     }
   }
 
