@@ -3,6 +3,7 @@
 // kilobytes, so a hundred thousand sessions do not all keep theirs.
 
 import type { State } from "../engine/state.js";
+import { assert } from "../protocol/assert.js";
 import { deriveSessionKeys } from "../protocol/kdf.js";
 import { createMac, type Mac } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
