@@ -116,10 +116,16 @@ function ended(status: number): boolean {
 
 function newCardValid(c: CardEventCommand): boolean {
   if (c.medium !== MEDIUM_CHIP && c.medium !== MEDIUM_ELECTRONIC) return false;
-  if (c.regionCode < 100_000 || c.regionCode > 999_999 || c.holderToken === null) return false;
-  if (c.event === CARD_EVENT.REPLACE && c.previousToken === null) return false;
+  if (c.regionCode < 100_000 || c.regionCode > 999_999) return false;
+  if (!given(c.token) || !given(c.holderToken)) return false;
+  if (given(c.previousToken) !== (c.event === CARD_EVENT.REPLACE)) return false;
   const statusValid = c.status >= CARD_STATUS.ISSUED && c.status <= CARD_STATUS.CANCELLED;
   return c.event === CARD_EVENT.LOAD ? statusValid : c.status === 0;
+}
+
+/** A token that is all zeros is none. */
+function given(token: Uint8Array | null): boolean {
+  return token?.some((byte) => byte !== 0) ?? false;
 }
 
 function findCard(state: State, token: Int32Array): number {

@@ -128,7 +128,7 @@ export class Engine {
    */
   command(kind: number, bytes: Uint8Array): number {
     const position = this.state.registers.position + 1;
-    const outcome = executeCommand(this.state, kind, bytes, position);
+    const outcome = executeCommand(this.state, kind, bytes, position, false);
     if (outcome !== OUTCOME.DONE) return outcome;
     this.state.registers.position = position;
     this.block.addBytes(bytes);

@@ -120,6 +120,11 @@ export class Parties {
     return this.table.words[row * TERMINAL_WORDS + TERMINAL_KEY_WORD]!;
   }
 
+  /** Version of the master key before the current one; 0 none is kept. */
+  previousKeyVersion(row: number): number {
+    return this.table.words[row * TERMINAL_WORDS + TERMINAL_PREVIOUS_KEY_WORD]!;
+  }
+
   /** Adds or changes a terminal; the command has been judged. */
   setTerminal(c: TerminalCommand): void {
     const found = this.find(c.terminalId);
@@ -128,6 +133,7 @@ export class Parties {
     const words = this.table.words;
     const base = row * TERMINAL_WORDS;
     const listed = words[base + TERMINAL_STATE_WORD]! & FLAG_LISTED;
+    const sameAlgorithm = this.macAlgorithm(row) === c.macAlgorithm;
     words[base] = c.terminalId;
     words[base + TERMINAL_ORGANISATION_WORD] = c.organisationId | 0;
     this.ofTerminal[row] = this.organisations.get(c.organisationId)!;
@@ -136,7 +142,7 @@ export class Parties {
     words[base + TERMINAL_CONCENTRATOR_WORD] = c.concentratorId;
     words[base + TERMINAL_STATE_WORD] = c.status | (c.macAlgorithm << 8) | listed;
     if (found === 0) this.index.insert(row);
-    if (c.wrappedKey !== null) this.setKey(base, c);
+    if (c.wrappedKey !== null) this.setKey(base, c, sameAlgorithm);
   }
 
   setTerminalListed(row: number, listed: boolean): void {
@@ -186,12 +192,15 @@ export class Parties {
     return this.table.words[row * TERMINAL_WORDS + TERMINAL_STATE_WORD]!;
   }
 
-  private setKey(base: number, c: TerminalCommand): void {
+  /** The key before stays, unless it is of another algorithm: its size may be another, too. */
+  private setKey(base: number, c: TerminalCommand, sameAlgorithm: boolean): void {
     const words = this.table.words;
     const current = base + TERMINAL_KEY_WORD;
+    const previous = base + TERMINAL_PREVIOUS_KEY_WORD;
     assert(c.wrappedKey !== null && c.checkValue !== null, "a key has its check value");
-    if (words[current] !== c.masterKeyVersion) {
-      words.copyWithin(base + TERMINAL_PREVIOUS_KEY_WORD, current, current + KEY_WORDS);
+    if (!sameAlgorithm) words.fill(0, previous, previous + KEY_WORDS);
+    else if (words[current] !== c.masterKeyVersion) {
+      words.copyWithin(previous, current, current + KEY_WORDS);
     }
     const [a, b, d] = c.checkValue;
     words[current] = c.masterKeyVersion;

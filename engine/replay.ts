@@ -100,7 +100,7 @@ function replayCommands(state: State, block: BlockReader, entry: EntryView): voi
     const start = entry.offset + i * size;
     const bytes = Uint8Array.from(block.bytes.subarray(start, start + size));
     const position = state.registers.position + 1;
-    const outcome = executeCommand(state, entry.kind, bytes, position);
+    const outcome = executeCommand(state, entry.kind, bytes, position, true);
     assert(outcome === OUTCOME.DONE, "a recorded command is done again");
     state.registers.position = position;
   }

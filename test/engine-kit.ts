@@ -3,7 +3,6 @@
 // as opaque to the engine as the true one.
 
 import { createHash } from "node:crypto";
-import { idSubject } from "../engine/blacklist.js";
 import { BlockReader, BlockWriter, blockProblem } from "../engine/block.js";
 import { dayOfDate } from "../engine/calendar.js";
 import {
@@ -358,11 +357,12 @@ export class EngineKit {
     return { ...outcome, name: REASON_NAMES[outcome.reason]!, hex };
   }
 
-  /** The state that the blocks alone lead to. */
+  /** The state that the blocks alone lead to, at the time of the open block. */
   replayed(decideAgain = true, limits = this.limits): State {
     this.seal();
     const state = new State(limits);
     for (const bytes of this.blocks) replayBlock(state, new BlockReader(bytes), { decideAgain });
+    state.advanceTime(this.timeMs);
     state.invariants();
     return state;
   }
@@ -382,11 +382,6 @@ export class EngineKit {
   private open(): void {
     this.engine.openBlock(this.writer, this.timeMs);
   }
-}
-
-/** Whether an organisation or terminal stands on the blacklist at all. */
-export function idListed(state: State, subjectKind: number, subjectId: number): boolean {
-  return state.blacklist.find(idSubject(subjectKind, subjectId)) !== 0;
 }
 
 function tokensOf(record: Uint8Array, prefixLengths: readonly number[]): Int32Array {
