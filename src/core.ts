@@ -54,6 +54,8 @@ import type { KeyVault } from "./vault.js";
 const KEY_PAIRS_MAX = 16_384;
 /** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
 const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
+/** An arena keeps a word or two free behind what it is asked to hold. */
+const ARENA_SPARE = 16;
 /** Management responses are longer than use responses of one record. */
 const MANAGEMENT_ROOM = 1 << 20;
 const WATCH_MS = 250;
@@ -99,7 +101,9 @@ export class Core implements CommandSink {
     const { config, engine, vault, metrics } = parts;
     const { recordsInFlightMax, framesPerBatchMax } = config.limits;
     const requestRoom =
-      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) + config.terminals.frameSizeMax;
+      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) +
+      config.terminals.frameSizeMax +
+      ARENA_SPARE;
     const responseRoom =
       recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
     const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), framesPerBatchMax));
@@ -127,7 +131,7 @@ export class Core implements CommandSink {
     const { arena, frames } = this.receiving;
     const size = message.byteLength;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
-    assert(arena.fits(size), "the batch has room for the records in flight and one frame");
+    assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
     arena.bytes.set(new Uint8Array(message), start);
     const problem = frameProblem(arena.view, start, size);
@@ -197,18 +201,25 @@ export class Core implements CommandSink {
   }
 
   private overload(frame: FrameSlot): number {
-    const { limits } = this.parts.config;
+    const { limits, terminals } = this.parts.config;
+    const { arena, frames } = this.receiving;
     if (this.stopping) return REASON.STOPPING;
     if (frame.count > limits.recordsPerFrameMax) return REASON.OVERLOADED;
     if (this.inFlight > limits.recordsInFlightMax) return REASON.OVERLOADED;
-    const full = this.receiving.frames.length >= limits.framesPerBatchMax;
-    return full ? REASON.OVERLOADED : 0;
+    if (frames.length >= limits.framesPerBatchMax) return REASON.OVERLOADED;
+    // Management frames can be larger than their one record: the next frame must find room, too.
+    return arena.fits(terminals.frameSizeMax) ? 0 : REASON.OVERLOADED;
   }
 
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(this.turn);
+  }
+
+  /** A turn for what came while no turn could be taken. */
+  private scheduleRest(): void {
+    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
   }
 
   private readonly turn = (): void => {
@@ -264,7 +275,7 @@ export class Core implements CommandSink {
     this.spareBatch = batch;
     this.openBlock();
     this.decideBatch(batch, 0);
-    if (this.receiving.frames.length > 0) this.schedule();
+    this.scheduleRest();
   }
 
   /** Decides the frames of a batch from `from` on, as far as the block has room. */
@@ -444,7 +455,7 @@ export class Core implements CommandSink {
       this.openBlock();
       this.decideBatch(this.stalled, this.resumeAt);
     } else this.commit();
-    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
+    this.scheduleRest();
   }
 
   /** Everything that was taken has been answered, or soon will be told so. */

@@ -170,8 +170,9 @@ export class RawTerminal {
   async signOn(exchange: Exchange): Promise<Management> {
     const { serverNonce, terminalNonce } = await this.challenge(exchange);
     const answer = await exchange(this.proof(terminalNonce, serverNonce));
+    const { status } = readFrameHeader(viewOf(answer), 0);
+    if (status !== "00") throw new Error(`sign-on refused: ${status}`);
     const opened = readManagement(viewOf(answer), FRAME_HEADER_SIZE);
-    if (readFrameHeader(viewOf(answer), 0).status !== "00") throw new Error("sign-on refused");
     this.openSession(opened.keyGeneration, terminalNonce, opened.serverNonce);
     if (!frameVerified(this.responseMac!, answer, 0, answer.length)) throw new Error("MAC wrong");
     return opened;
