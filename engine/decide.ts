@@ -27,9 +27,11 @@ export function admit(state: State, use: Use): number {
   if (!speaksFor(state, use)) return REASON.TERMINAL_NOT_OF_SENDER;
   if (use.businessDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
   if (use.businessDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
-  if (use.isReversal && use.originalDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
-  if (use.isReversal && use.originalDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
-  return REASON.APPROVED;
+  if (!state.duplicates.keeps(use.businessDate)) return REASON.FORMAT_INVALID;
+  if (!use.isReversal) return REASON.APPROVED;
+  if (use.originalDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
+  if (use.originalDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
+  return state.duplicates.keeps(use.originalDate) ? REASON.APPROVED : REASON.FORMAT_INVALID;
 }
 
 /** Decides an admitted use that is no repeat. */

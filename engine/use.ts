@@ -142,7 +142,7 @@ function readAmount(words: Int32Array, base: number): number {
   return high * WORD_RANGE + (words[base + USE_AMOUNT_WORD]! >>> 0);
 }
 
-/** A cheap look at the digits; a date that is not in the calendar is never one that is kept. */
+/** A cheap look at the digits; a date that is in no calendar is not among those kept. */
 function dateValid(date: number): boolean {
   const dayOfMonth = date % 100;
   const month = ((date / 100) | 0) % 100;
