@@ -188,7 +188,7 @@ export class Duplicates {
     for (let i = 0; i <= datesKept; i++) this.dates.push(new DateUses(firstId + i, usesPerDateMax));
   }
 
-  /** The uses of a date from oldestDate to newestDate. */
+  /** The uses of a date that is kept. */
   of(businessDate: number): DateUses {
     for (const uses of this.dates) if (uses.businessDate === businessDate) return uses;
     assert(false, "a kept date has its table");
