@@ -31,6 +31,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 createRootKey(folder);
 createAdminToken(folder);
 const config = loadConfig({
+  environment: process.env,
   flags: { data: folder, "terminals.port": 0, "control.port": 0, ...options.flags },
 });
 const server = await startServer(config, createLogger("bench", "warn"));

@@ -68,11 +68,7 @@ export async function runWire(wire: WireCase, scale: number): Promise<WireResult
   const host = await HostProcess.start({
     terminalCount: wire.connections,
     cardCount: CARD_COUNT,
-    flags: {
-      "tables.usesPerDateMax": Math.max(uses + 1000, 100_000),
-      "tables.cardsMax": 200_000,
-      ...(process.env.W0 ? { "crypto.workers": 0 } : {}),
-    },
+    flags: { "tables.usesPerDateMax": Math.max(uses + 1000, 100_000), "tables.cardsMax": 200_000 },
   });
   const terminals = terminalsOf(wire, frameCount, host.terminalsUrl);
   try {
