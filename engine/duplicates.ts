@@ -188,6 +188,11 @@ export class Duplicates {
     for (let i = 0; i <= datesKept; i++) this.dates.push(new DateUses(firstId + i, usesPerDateMax));
   }
 
+  /** Whether a date is kept: one of the calendar, from oldestDate to newestDate. */
+  keeps(businessDate: number): boolean {
+    return this.dates.some((uses) => uses.businessDate === businessDate);
+  }
+
   /** The uses of a date that is kept. */
   of(businessDate: number): DateUses {
     for (const uses of this.dates) if (uses.businessDate === businessDate) return uses;
