@@ -18,8 +18,8 @@ export class HostProcess {
     return host;
   }
 
-  /** CPU time of all threads so far, microseconds, and the position on disk. */
-  async usage(): Promise<{ cpuMicroseconds: number; position: number }> {
+  /** CPU time of all threads so far, microseconds, and uses approved. */
+  async usage(): Promise<{ cpuMicroseconds: number; approved: number }> {
     const answer = this.next();
     this.child.send("cpu");
     const message = await answer;

@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { REASON } from "../protocol/reason.js";
 import { createAdminToken } from "../src/admin-token.js";
 import { loadConfig } from "../src/config.js";
 import { createLogger } from "../src/log.js";
@@ -22,7 +23,7 @@ export interface HostOptions {
 /** What it answers on its channel. */
 export type HostMessage =
   | { ready: { terminalsUrl: string; controlUrl: string } }
-  | { cpuMicroseconds: number; position: number };
+  | { cpuMicroseconds: number; approved: number };
 
 const options = JSON.parse(process.argv[2]!) as HostOptions;
 const folder = mkdtempSync(join(tmpdir(), "tongka-bench-"));
@@ -30,6 +31,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 createRootKey(folder);
 createAdminToken(folder);
 const config = loadConfig({
+  environment: process.env,
   flags: { data: folder, "terminals.port": 0, "control.port": 0, ...options.flags },
 });
 const server = await startServer(config, createLogger("bench", "warn"));
@@ -40,7 +42,8 @@ await checkpointer.run();
 process.on("message", (question) => {
   if (question === "cpu") {
     const { user, system } = process.cpuUsage();
-    tell({ cpuMicroseconds: user + system, position: core.committedPosition });
+    const approved = server.node.metrics.decisions(REASON.APPROVED);
+    tell({ cpuMicroseconds: user + system, approved });
   } else void server.stop().then(() => process.exit(0));
 });
 process.on("disconnect", () => process.exit(1));

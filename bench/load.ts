@@ -59,6 +59,7 @@ export class LoadTerminal {
   private request!: Mac;
   private response!: Mac;
   private frames: Buffer = Buffer.alloc(0);
+  private frameSize = 0;
   private messageSize = 0;
   private sent = 0;
   private finish: (() => void) | null = null;
@@ -78,6 +79,15 @@ export class LoadTerminal {
     });
     await this.signOn();
     this.makeFrames();
+  }
+
+  /** The frames made, as HTTP bodies. */
+  bodies(): Buffer[] {
+    const headerSize = clientHeaderSize(this.frameSize);
+    return Array.from({ length: this.plan.frameCount }, (_, i) => {
+      const start = i * this.messageSize + headerSize;
+      return this.frames.subarray(start, start + this.frameSize);
+    });
   }
 
   /** Sends everything; resolves when the last answer is there. */
@@ -187,6 +197,7 @@ export class LoadTerminal {
     const bodySize = recordsPerFrame * USE_RECORD_SIZE;
     const size = FRAME_HEADER_SIZE + bodySize + FRAME_MAC_SIZE;
     const headerSize = clientHeaderSize(size);
+    this.frameSize = size;
     this.messageSize = headerSize + size;
     this.frames = Buffer.alloc(frameCount * this.messageSize);
     let stan = 0;

@@ -5,6 +5,7 @@
 import { performance } from "node:perf_hooks";
 import { businessDateAt } from "../engine/calendar.js";
 import { HostProcess } from "./host-process.js";
+import { postAll } from "./http-load.js";
 import { LoadTerminal } from "./load.js";
 import { terminalIdOf } from "./world.js";
 
@@ -15,6 +16,7 @@ export interface WireCase {
   recordsPerFrame: number;
   inFlight: number;
   framesPerConnection: number;
+  transport: "websocket" | "http";
 }
 
 export interface WireResult {
@@ -33,6 +35,7 @@ export const WIRE_CASES: readonly WireCase[] = [
     recordsPerFrame: 1,
     inFlight: 16,
     framesPerConnection: 20_000,
+    transport: "websocket",
   },
   {
     name: "wire-batch",
@@ -41,6 +44,16 @@ export const WIRE_CASES: readonly WireCase[] = [
     recordsPerFrame: 128,
     inFlight: 4,
     framesPerConnection: 3000,
+    transport: "websocket",
+  },
+  {
+    name: "http",
+    text: "one record a POST, 64 connections, by autocannon, which is the limit here",
+    connections: 64,
+    recordsPerFrame: 1,
+    inFlight: 1,
+    framesPerConnection: 2000,
+    transport: "http",
   },
 ];
 
@@ -57,23 +70,16 @@ export async function runWire(wire: WireCase, scale: number): Promise<WireResult
     cardCount: CARD_COUNT,
     flags: { "tables.usesPerDateMax": Math.max(uses + 1000, 100_000), "tables.cardsMax": 200_000 },
   });
-  const random = randomFrom(SEED);
-  const businessDate = businessDateAt(Date.now(), BUSINESS_DAY);
-  const terminals = Array.from({ length: wire.connections }, (_, i) => {
-    const { recordsPerFrame, inFlight } = wire;
-    const url = host.terminalsUrl;
-    const plan = { url, frameCount, recordsPerFrame, inFlight, businessDate, random };
-    return new LoadTerminal({ ...plan, terminalId: terminalIdOf(i), cardCount: CARD_COUNT });
-  });
+  const terminals = terminalsOf(wire, frameCount, host.terminalsUrl);
   try {
     for (const terminal of terminals) await terminal.prepare();
     const before = await host.usage();
     const start = performance.now();
-    await Promise.all(terminals.map((terminal) => terminal.run()));
+    if (wire.transport === "http") await postAll(host.terminalsUrl, terminals);
+    else await Promise.all(terminals.map((terminal) => terminal.run()));
     const seconds = (performance.now() - start) / 1000;
     const after = await host.usage();
-    const approved = terminals.reduce((sum, terminal) => sum + terminal.approved, 0);
-    if (approved !== uses) throw new Error(`${approved} of ${uses} uses were approved`);
+    if (after.approved !== uses) throw new Error(`${after.approved} of ${uses} were approved`);
     return {
       name: wire.name,
       uses,
@@ -85,6 +91,16 @@ export async function runWire(wire: WireCase, scale: number): Promise<WireResult
     for (const terminal of terminals) terminal.close();
     await host.stop();
   }
+}
+
+function terminalsOf(wire: WireCase, frameCount: number, url: string): LoadTerminal[] {
+  const random = randomFrom(SEED);
+  const businessDate = businessDateAt(Date.now(), BUSINESS_DAY);
+  const { recordsPerFrame, inFlight } = wire;
+  const plan = { url, frameCount, recordsPerFrame, inFlight, businessDate, random };
+  return Array.from({ length: wire.connections }, (_, i) => {
+    return new LoadTerminal({ ...plan, terminalId: terminalIdOf(i), cardCount: CARD_COUNT });
+  });
 }
 
 /** mulberry32: the same uses in every run. */

@@ -21,7 +21,8 @@ import type { State } from "./state.js";
 
 /**
  * Executes the command of `kind` in `bytes`, which takes journal position `position` if it is
- * done. `recorded` says that it has been done before, in the journal. May write into `bytes` what the engine adds (the number of a blacklist entry).
+ * done. `recorded` says that it has been done before, in the journal. May write into `bytes` what
+ * the engine adds (the number of a blacklist entry).
  */
 export function executeCommand(
   state: State,

@@ -81,7 +81,6 @@ const LIMITS = Type.Object({
     "records",
     "most records of one frame",
   ),
-  framesPerBatchMax: whole(4096, 1, 65_536, "frames", "most frames judged and committed together"),
 });
 
 const SESSION = Type.Object({

@@ -54,6 +54,8 @@ import type { KeyVault } from "./vault.js";
 const KEY_PAIRS_MAX = 16_384;
 /** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
 const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
+/** An arena keeps a word or two free behind what it is asked to hold. */
+const ARENA_SPARE = 16;
 /** Management responses are longer than use responses of one record. */
 const MANAGEMENT_ROOM = 1 << 20;
 const WATCH_MS = 250;
@@ -97,12 +99,14 @@ export class Core implements CommandSink {
 
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
-    const { recordsInFlightMax, framesPerBatchMax } = config.limits;
+    const { recordsInFlightMax } = config.limits;
     const requestRoom =
-      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) + config.terminals.frameSizeMax;
+      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) +
+      config.terminals.frameSizeMax +
+      ARENA_SPARE;
     const responseRoom =
       recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
-    const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), framesPerBatchMax));
+    const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), recordsInFlightMax));
     const blocks = [2, 3].map((n) => {
       const { blockSizeMax } = config.journal;
       return new PendingBlock(n, round8(blockSizeMax), round8(responseRoom), recordsInFlightMax);
@@ -114,7 +118,7 @@ export class Core implements CommandSink {
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault);
     this.commands = new CommandQueue(engine);
-    this.management = new Management(config, engine, vault, this.keys, parts.clock);
+    this.management = new Management(config, engine, this.keys, parts.clock);
     this.watch = setInterval(() => this.watchCommit(), WATCH_MS);
     this.watch.unref();
   }
@@ -124,10 +128,10 @@ export class Core implements CommandSink {
    * be closed and nothing was taken. `message` is copied.
    */
   receive(reply: Reply, message: ArrayBuffer): number {
-    const { arena, frames } = this.receiving;
     const size = message.byteLength;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
-    assert(arena.fits(size), "the batch has room for the records in flight and one frame");
+    const { arena } = this.receiving;
+    assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
     arena.bytes.set(new Uint8Array(message), start);
     const problem = frameProblem(arena.view, start, size);
@@ -149,7 +153,7 @@ export class Core implements CommandSink {
     this.inFlight += frame.count;
     const refusal = this.overload(frame);
     if (refusal === 0) {
-      frames.push(frame);
+      this.receiving.frames.push(frame);
       this.schedule();
     } else {
       arena.used = start;
@@ -197,18 +201,24 @@ export class Core implements CommandSink {
   }
 
   private overload(frame: FrameSlot): number {
-    const { limits } = this.parts.config;
+    const { limits, terminals } = this.parts.config;
+    const { arena } = this.receiving;
     if (this.stopping) return REASON.STOPPING;
     if (frame.count > limits.recordsPerFrameMax) return REASON.OVERLOADED;
     if (this.inFlight > limits.recordsInFlightMax) return REASON.OVERLOADED;
-    const full = this.receiving.frames.length >= limits.framesPerBatchMax;
-    return full ? REASON.OVERLOADED : 0;
+    // Management frames can be larger than their one record: the next frame must find room, too.
+    return arena.fits(terminals.frameSizeMax) ? 0 : REASON.OVERLOADED;
   }
 
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(this.turn);
+  }
+
+  /** A turn for what came while no turn could be taken. */
+  private scheduleRest(): void {
+    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
   }
 
   private readonly turn = (): void => {
@@ -252,9 +262,10 @@ export class Core implements CommandSink {
       frame.refusal = REASON.TERMINAL_UNKNOWN;
     } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || frame.keyGeneration !== 0) {
       const { keyGeneration, senderRow } = frame;
-      frame.sessionBase = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
-      if (frame.sessionBase === 0) frame.refusal = REASON.NOT_SIGNED_ON;
-      else frame.keys = this.keys.get(senderRow, frame.sessionBase, keyGeneration);
+      const base = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
+      frame.sessionBase = base;
+      frame.keys = base === 0 ? null : this.keys.get(senderRow, base, keyGeneration);
+      if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
     }
   }
 
@@ -263,7 +274,7 @@ export class Core implements CommandSink {
     this.spareBatch = batch;
     this.openBlock();
     this.decideBatch(batch, 0);
-    if (this.receiving.frames.length > 0) this.schedule();
+    this.scheduleRest();
   }
 
   /** Decides the frames of a batch from `from` on, as far as the block has room. */
@@ -443,7 +454,7 @@ export class Core implements CommandSink {
       this.openBlock();
       this.decideBatch(this.stalled, this.resumeAt);
     } else this.commit();
-    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
+    this.scheduleRest();
   }
 
   /** Everything that was taken has been answered, or soon will be told so. */

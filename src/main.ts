@@ -5,12 +5,9 @@
 // no one listening there, and on the second one, the process ends at once.
 
 import { getEventListeners } from "node:events";
-import { buildInfo } from "./build-info.js";
-import { COMMANDS } from "./cli/commands.js";
 import { EXIT } from "./cli/exit-codes.js";
-import { explain } from "./cli/explain.js";
 import { Output } from "./cli/output.js";
-import { runProgram } from "./cli/program.js";
+import { runTongka } from "./cli/run.js";
 
 const output = new Output(process.stdout, process.stderr);
 const interruption = new AbortController();
@@ -27,24 +24,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? EXIT.OK : EXIT.FAILED);
 });
 
-async function main(): Promise<number> {
-  const { version, commit } = buildInfo();
-  const versionText = `tongka ${version}${commit === "" ? "" : ` (commit ${commit.slice(0, 12)})`}`;
-  const { signal } = interruption;
-  const invocation = { output, signal, environment: process.env };
-  return runProgram(process.argv.slice(2), COMMANDS, versionText, invocation);
-}
-
-try {
-  process.exitCode = await main();
-  // A standard input that was read from would keep the process until its other end closes.
-  process.stdin.destroy();
-} catch (error) {
-  if (interruption.signal.aborted) {
-    process.exitCode = EXIT.INTERRUPTED;
-  } else {
-    const { lines, exitCode } = explain(error);
-    for (const line of lines) output.message(`tongka: ${line}`);
-    process.exitCode = exitCode;
-  }
-}
+process.exitCode = await runTongka(process.argv.slice(2), {
+  output,
+  input: process.stdin,
+  signal: interruption.signal,
+  environment: process.env,
+});
+// A standard input that was read from would keep the process until its other end closes.
+process.stdin.destroy();

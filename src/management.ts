@@ -14,6 +14,7 @@ import {
   writeSession,
 } from "../engine/commands.js";
 import type { Engine } from "../engine/engine.js";
+import { assert } from "../protocol/assert.js";
 import { type Management as ManagementRecord, readManagement } from "../protocol/decode.js";
 import { frameVerified, sealFrame, writeManagement } from "../protocol/encode.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
@@ -37,7 +38,6 @@ import type { Config } from "./config.js";
 import type { FrameSlot } from "./frame-slot.js";
 import { beginResponse } from "./responses.js";
 import type { SessionKeys } from "./session-keys.js";
-import type { KeyVault } from "./vault.js";
 
 /** Most bytes of a management response, parameters included. */
 const RESPONSE_ROOM = 512;
@@ -61,7 +61,6 @@ export class Management {
   constructor(
     private readonly config: Config,
     private readonly engine: Engine,
-    private readonly vault: KeyVault,
     private readonly keys: SessionKeys,
     private readonly clock: () => number,
   ) {}
@@ -114,12 +113,12 @@ export class Management {
 
   /** The key under which a terminal signs on, or null when it names none of its keys. */
   private signOnMac(frame: FrameSlot, record: ManagementRecord): Mac | null {
-    const { parties } = this.engine.state;
-    const algorithm = parties.macAlgorithm(frame.senderRow);
-    const wrapped = parties.masterKey(frame.senderRow, record.masterKeyVersion);
-    if (wrapped === null || record.macAlgorithm !== algorithm) return null;
-    const masterKey = this.vault.unwrapKey(wrapped.wrapped);
-    const key = deriveSignOnKey(algorithm, masterKey, frame.senderId, record.masterKeyVersion);
+    const { senderRow, senderId } = frame;
+    const algorithm = this.engine.state.parties.macAlgorithm(senderRow);
+    if (record.macAlgorithm !== algorithm) return null;
+    const masterKey = this.keys.masterKey(senderRow, record.masterKeyVersion, algorithm);
+    if (masterKey === null) return null;
+    const key = deriveSignOnKey(algorithm, masterKey, senderId, record.masterKeyVersion);
     masterKey.fill(0);
     const mac = createMac(algorithm, key);
     key.fill(0);
@@ -170,6 +169,7 @@ export class Management {
     const { sessions, nowSeconds } = this.engine.state;
     frame.sessionBase = sessions.find(senderRow, generation, nowSeconds);
     frame.keys = this.keys.get(senderRow, frame.sessionBase, generation);
+    assert(frame.keys !== null, "the master key of a proof is kept");
     frame.keyGeneration = generation;
     return this.respond(frame, block, record, generation, challenge.serverNonce);
   }
@@ -178,11 +178,14 @@ export class Management {
     this.takeFrame(frame);
     const generation = this.nextGeneration(frame);
     const serverNonce = new Uint8Array(randomBytes(NONCE_SIZE));
-    const version = this.engine.state.sessions.seed(frame.sessionBase).masterKeyVersion;
-    if (this.engine.state.parties.masterKey(frame.senderRow, version) === null) {
+    const { macAlgorithm, masterKeyVersion } = this.engine.state.sessions.seed(frame.sessionBase);
+    if (macAlgorithm !== this.engine.state.parties.macAlgorithm(frame.senderRow)) {
       return REASON.NOT_SIGNED_ON;
     }
-    const current = { ...record, masterKeyVersion: version };
+    const masterKey = this.keys.masterKey(frame.senderRow, masterKeyVersion, macAlgorithm);
+    if (masterKey === null) return REASON.NOT_SIGNED_ON;
+    masterKey.fill(0);
+    const current = { ...record, masterKeyVersion };
     this.session(frame, current, SESSION_KEY_CHANGE, generation, serverNonce);
     return this.respond(frame, block, current, generation, serverNonce);
   }

@@ -30,8 +30,13 @@ export interface Node {
   close(): Promise<void>;
 }
 
+export interface NodeOptions {
+  /** Milliseconds since 1970 UTC, in place of the system's clock. */
+  clock?: () => number;
+}
+
 /** Opens a data folder that `tongka init` has made. Throws one-line errors. */
-export async function openNode(config: Config): Promise<Node> {
+export async function openNode(config: Config, options: NodeOptions = {}): Promise<Node> {
   if (!existsSync(config.data)) {
     throw new Error(`data folder ${config.data} is not there: make it with "tongka init"`);
   }
@@ -46,7 +51,8 @@ export async function openNode(config: Config): Promise<Node> {
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
-    const core = new Core({ config, engine, journal, vault, metrics, clock: Date.now });
+    const clock = options.clock ?? Date.now;
+    const core = new Core({ config, engine, journal, vault, metrics, clock });
     await core.macs.calibrate();
     const checkpointer = new Checkpointer(engine, core, tables, metrics, checkpointPosition);
     return {

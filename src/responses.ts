@@ -55,7 +55,7 @@ export function beginResponse(
   return start + FRAME_HEADER_SIZE;
 }
 
-/** A frame that refuses a whole frame: no body, the reason's code; without a key unauthenticated. */
+/** A frame that refuses a frame: no body, the reason's code; without a key unauthenticated. */
 export function refusalFrame(
   slot: FrameSlot,
   reason: number,

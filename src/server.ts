@@ -11,7 +11,7 @@ import { startHeartbeat } from "./heartbeat.js";
 import { Listener } from "./listener.js";
 import type { Logger } from "./log.js";
 import { READY_DRAINING, READY_JOURNAL, READY_LISTENING, READY_REPLAYED } from "./metrics.js";
-import { type Node, openNode } from "./node.js";
+import { type Node, type NodeOptions, openNode } from "./node.js";
 import { Queries } from "./queries.js";
 
 const GAUGES_MS = 250;
@@ -31,9 +31,13 @@ export interface RunningServer {
 }
 
 /** Opens the data folder, recovers, and serves. Throws one-line errors. */
-export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  log: Logger,
+  options: NodeOptions = {},
+): Promise<RunningServer> {
   const adminToken = loadAdminToken(config.data, process.env);
-  const node = await openNode(config);
+  const node = await openNode(config, options);
   const { metrics, core } = node;
   const queries = new Queries(node);
   const listener = new Listener(config, core, metrics);

@@ -6,6 +6,7 @@ import type { State } from "../engine/state.js";
 import { assert } from "../protocol/assert.js";
 import { deriveSessionKeys } from "../protocol/kdf.js";
 import { createMac, type Mac } from "../protocol/mac.js";
+import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
 import type { KeyVault } from "./vault.js";
 
 /** Bytes of one slot in the shared key table: algorithm, version, request key, response key. */
@@ -52,8 +53,11 @@ export class SessionKeys {
     this.pairs = new Array<KeyPair | null>(pairsMax).fill(null);
   }
 
-  /** The keys of the generation at `sessionBase` (engine/sessions.ts) of terminal `row`. */
-  get(row: number, sessionBase: number, keyGeneration: number): KeyPair {
+  /**
+   * The keys of the generation at `sessionBase` (engine/sessions.ts) of terminal `row`; null when
+   * they would have to be derived and their master key has been replaced since.
+   */
+  get(row: number, sessionBase: number, keyGeneration: number): KeyPair | null {
     const pair = this.bySession.get(sessionBase);
     if (pair !== undefined && pair.keyGeneration === keyGeneration) {
       pair.recent = true;
@@ -61,6 +65,21 @@ export class SessionKeys {
     }
     if (pair !== undefined) this.putOut(pair);
     return this.derive(row, sessionBase, keyGeneration);
+  }
+
+  /**
+   * A master key of a terminal in clear, to be zeroed by the caller; null when it is not kept, is
+   * of another algorithm's size or was wrapped under another key.
+   */
+  masterKey(row: number, version: number, algorithm: number): Buffer | null {
+    const wrapped = this.state.parties.masterKey(row, version);
+    if (wrapped === null) return null;
+    try {
+      const key = this.vault.unwrapKey(wrapped.wrapped);
+      return key.length === MAC_KEY_SIZES[algorithm] ? key : null;
+    } catch {
+      return null;
+    }
   }
 
   /** Zeroes the keys that were put out. To be called when no frame is on its way. */
@@ -78,12 +97,11 @@ export class SessionKeys {
     this.closeRetired();
   }
 
-  private derive(row: number, sessionBase: number, keyGeneration: number): KeyPair {
+  private derive(row: number, sessionBase: number, keyGeneration: number): KeyPair | null {
     const seed = this.state.sessions.seed(sessionBase);
     assert(seed.keyGeneration === keyGeneration, "the session has this generation");
-    const wrapped = this.state.parties.masterKey(row, seed.masterKeyVersion);
-    assert(wrapped !== null, "a session's master key is kept");
-    const masterKey = this.vault.unwrapKey(wrapped.wrapped);
+    const masterKey = this.masterKey(row, seed.masterKeyVersion, seed.macAlgorithm);
+    if (masterKey === null) return null;
     const keys = deriveSessionKeys(
       seed.macAlgorithm,
       masterKey,

@@ -105,10 +105,11 @@ export class TableStore {
     const pageCount = Math.ceil(rowCount / PAGE_ROWS);
     const start = table.id * TABLE_KEY_RANGE;
     const pages = new Float64Array(pageCount).fill(-1);
-    for (const { key, value } of this.store.getRange({ start, end: start + pageCount * 2 })) {
+    for (const { key, value } of this.store.getRange({ start, end: start + TABLE_KEY_RANGE })) {
       const page = Math.floor(((key as number) - start) / 2);
       const written = value.readDoubleLE(0);
-      if (written > position || written <= pages[page]!) continue;
+      if (written > position) this.dropUnfinished(key as number);
+      if (written > position || page >= pageCount || written <= pages[page]!) continue;
       pages[page] = written;
       slots[page] = ((key as number) - start) % 2;
       table.loadPage(page, value.subarray(PAGE_HEADER_SIZE));
@@ -116,6 +117,18 @@ export class TableStore {
     if (pages.includes(-1))
       throw new Error(`table ${table.name}: a page of the checkpoint is gone`);
     table.loaded(rowCount);
+  }
+
+  /**
+   * Removes a page of a checkpoint that was never completed. Its events may never have become
+   * durable, so a later checkpoint must not take it for one of its own.
+   */
+  private dropUnfinished(key: number): void {
+    const removed = this.store.remove(key);
+    removed.catch(() => {
+      this.failed = true;
+    });
+    this.lastPut = removed;
   }
 
   /** Documents by key. */

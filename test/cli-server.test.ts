@@ -11,7 +11,7 @@ import { EXIT } from "../src/cli/exit-codes.js";
 import { TerminalClient } from "../src/client/index.js";
 import { idNumberCheck } from "../src/id-number.js";
 import { JournalStore } from "../src/storage.js";
-import { type Ended, type ServerProcess, serve, tongka } from "./tongka-process.js";
+import { type Ended, type ServerProcess, serve, tongka, tongkaHere } from "./tongka-process.js";
 
 const folder = mkdtempSync(join(tmpdir(), "tongka-cli-server-"));
 const data = join(folder, "data");
@@ -25,9 +25,6 @@ const KEK_FILE = join(folder, "kek.hex");
 
 let server: ServerProcess | null = null;
 let masterKey: Buffer;
-
-// Some fifty processes, half a second each.
-t.setTimeout(100_000);
 
 t.before(async () => {
   t.equal((await tongka(["init", "--data", data])).code, EXIT.OK);
@@ -49,7 +46,7 @@ function withCheckDigit(digits: string): string {
 
 /** Runs a command on the data folder. */
 function run(args: string[], input = ""): Promise<Ended> {
-  return tongka([...args, "--data", data], {}, input);
+  return tongkaHere([...args, "--data", data], input);
 }
 
 /** Runs a command with --json that must succeed; its data. */
@@ -69,8 +66,15 @@ t.test("status says that the server is ready", async (t) => {
   t.match(people.stdout, /^ready +yes\n/);
 });
 
+t.test("a wrong admin token is told in one line", async (t) => {
+  const environment = { TONGKA_ADMIN_TOKEN: "a".repeat(43) };
+  const { code, stderr } = await tongka(["status", "--data", data], environment);
+  t.equal(code, EXIT.FAILED);
+  t.match(stderr, /^tongka: the server does not take this admin token: .*\n$/);
+});
+
 t.test("a second server does not open the same folder", async (t) => {
-  const { code, stderr } = await run(["serve"]);
+  const { code, stderr } = await tongka(["serve", "--data", data]);
   t.equal(code, EXIT.FAILED);
   t.match(stderr, /^tongka: data folder .* is in use by process [0-9]+: stop it first\n$/);
 });
@@ -145,6 +149,12 @@ t.test("a published catalogue version never changes", async (t) => {
   t.equal((await runJson(t, ["catalogue", "list"])).inForce, 1);
   writeFileSync(file, JSON.stringify({ ...document, items: [{ ...item, name: "other" }] }));
   t.equal((await run(["catalogue", "publish", file])).code, EXIT.REFUSED);
+});
+
+t.test("a card number typed or piped reaches the real process", async (t) => {
+  const { code, stderr } = await tongka(["card", "show", "-", "--data", data], {}, `${PAN}\n`);
+  t.equal(code, EXIT.REFUSED);
+  t.match(stderr, /^tongka: no such card\n$/);
 });
 
 t.test("the life of a card", async (t) => {
@@ -253,14 +263,15 @@ t.test("the journal is verified and shown while the server runs", async (t) => {
 
 t.test("Ctrl-C stops the server in order; then nothing answers", async (t) => {
   t.equal(await server!.end("SIGINT"), EXIT.OK);
-  const { code, stdout, stderr } = await run(["status"]);
+  const { code, stdout, stderr } = await tongka(["status", "--data", data]);
   t.equal(code, EXIT.UNREACHABLE);
   t.equal(stdout, "");
   t.match(stderr, /^tongka: nothing listens at .*\n$/);
 });
 
 t.test("import with no server opens the folder itself", async (t) => {
-  const { code, stdout } = await run(["import", "organisations", ROWS, "--json"]);
+  const args = ["import", "organisations", ROWS, "--json", "--data", data];
+  const { code, stdout } = await tongka(args);
   t.equal(code, EXIT.REFUSED);
   t.match(JSON.parse(stdout), { rows: 3, imported: 0, unchanged: 2, rejected: 1 });
 });
@@ -271,7 +282,8 @@ t.test("a changed byte is found, and its block named", async (t) => {
   bytes[bytes.length - 1]! ^= 1;
   await journal.append(3, bytes);
   await journal.close();
-  const { code, stdout, stderr } = await run(["journal", "verify", "--json"]);
+  const verify = ["journal", "verify", "--json", "--data", data];
+  const { code, stdout, stderr } = await tongka(verify);
   t.equal(code, EXIT.DAMAGED);
   t.equal(JSON.parse(stdout).badPosition, 3);
   t.match(stderr, /the block at position 3: its hash does not hold/);

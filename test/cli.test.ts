@@ -3,14 +3,11 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import t from "tap";
 import { COMMANDS } from "../src/cli/commands.js";
 import { EXIT, EXIT_CODE_HELP } from "../src/cli/exit-codes.js";
-import { Output } from "../src/cli/output.js";
-import { runProgram } from "../src/cli/program.js";
 import { ROOT } from "./source-text.js";
-import { type Ended, tongka } from "./tongka-process.js";
+import { tongka, tongkaHere } from "./tongka-process.js";
 
 const folder = mkdtempSync(join(tmpdir(), "tongka-cli-"));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -24,7 +21,7 @@ const words = COMMANDS.flatMap((spec) =>
 
 t.test("every help text has examples and exit codes", async (t) => {
   for (const command of [[], ...words]) {
-    const { code, stdout, stderr } = await helpOf(command);
+    const { code, stdout, stderr } = await tongkaHere([...command, "--help"]);
     const name = ["tongka", ...command].join(" ");
     t.equal(code, EXIT.OK, `${name} --help`);
     t.equal(stderr, "", `${name} --help says nothing on standard error`);
@@ -33,24 +30,8 @@ t.test("every help text has examples and exit codes", async (t) => {
     t.ok(stdout.includes(EXIT_CODE_HELP), `${name} lists the exit codes`);
   }
   const spawned = await tongka(["card", "--help"]);
-  t.same(spawned, await helpOf(["card"]), "a process of its own prints the same");
+  t.same(spawned, await tongkaHere(["card", "--help"]), "a process of its own prints the same");
 });
-
-/** The help text, from the same parser in this process: a process for each would take long. */
-async function helpOf(command: string[]): Promise<Ended> {
-  const texts = { stdout: "", stderr: "" };
-  const sink = (name: "stdout" | "stderr") =>
-    new Writable({
-      write: (chunk, _encoding, done) => {
-        texts[name] += chunk;
-        done();
-      },
-    });
-  const output = new Output(sink("stdout"), sink("stderr"));
-  const invocation = { output, signal: new AbortController().signal, environment: {} };
-  const code = await runProgram([...command, "--help"], COMMANDS, "tongka", invocation);
-  return { code, ...texts };
-}
 
 t.test("examples are commands that there are", async (t) => {
   const known = words.map((command) => ["tongka", ...command].join(" "));

@@ -55,7 +55,7 @@ export function readSource(path: string): SourceFile {
 /** What a file imports, re-exports or loads as a worker: its specifiers as written. */
 export function specifiers(file: SourceFile): string[] {
   const found = new Set<string>();
-  for (const match of file.uncommented.matchAll(/\b(?:from|import)\s*\(?\s*"([^"\n]+)"/g)) {
+  for (const match of file.uncommented.matchAll(/\b(?:from|import)\s*\(?\s*"([\w@.:/-]+)"/g)) {
     found.add(match[1]!);
   }
   // A worker's file is named, not imported: new URL("./worker.js", import.meta.url).

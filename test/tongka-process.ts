@@ -4,6 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { Readable, Writable } from "node:stream";
+import { Output } from "../src/cli/output.js";
+import { runTongka } from "../src/cli/run.js";
 import { ROOT } from "./source-text.js";
 
 const MAIN = join(ROOT, "dist", "src", "main.js");
@@ -22,6 +25,28 @@ export interface ServerProcess {
   controlUrl: string;
   /** Sends a signal; resolves to the exit code. */
   end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/**
+ * Runs a command line in this process, through the same function as the real command: a process of
+ * its own takes half a second to start.
+ */
+export async function tongkaHere(args: readonly string[], input = ""): Promise<Ended> {
+  const texts = { stdout: "", stderr: "" };
+  const sink = (name: "stdout" | "stderr") =>
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        texts[name] += chunk;
+        done();
+      },
+    });
+  const code = await runTongka(args, {
+    output: new Output(sink("stdout"), sink("stderr")),
+    input: Readable.from([input]),
+    signal: new AbortController().signal,
+    environment: {},
+  });
+  return { code, ...texts };
 }
 
 /** Runs `tongka` with none of this process's TONGKA_ variables, `input` on standard input. */

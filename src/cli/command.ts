@@ -1,6 +1,7 @@
 // What a command of `tongka` is: its words for the help text and what it does. Commands know
 // nothing of the parser (src/cli/program.ts), and write only through their context.
 
+import type { Readable } from "node:stream";
 import { usageError } from "./cli-error.js";
 import type { Output } from "./output.js";
 
@@ -20,6 +21,8 @@ export type Options = Readonly<Record<string, unknown>>;
 
 export interface Context {
   output: Output;
+  /** What "-" on the command line reads from. */
+  input: Readable & { isTTY?: boolean };
   /** Print data as JSON. */
   json: boolean;
   /** Aborted by the first Ctrl-C; the second one ends the process at once. */

@@ -31,9 +31,9 @@ export const DEMO: CommandSpec = {
   name: "demo",
   summary: "make a small province, serve it, and let simulated terminals tap",
   details:
-    "Shows one screen that updates in place, or plain lines without a terminal. Cards are reported " +
-    "lost on the way, and their next tap shown. Goes on until Ctrl-C, then prints a summary. The " +
-    `province stays in the data folder (default ${DATA_FOLDER}) for the next time.`,
+    "Shows one screen that updates in place, or plain lines without a terminal. Cards are " +
+    "reported lost on the way, and their next tap shown. Goes on until Ctrl-C, then prints a " +
+    `summary. The province stays in the data folder (default ${DATA_FOLDER}) for the next time.`,
   options: async () => [
     {
       flags: "--seconds <number>",

@@ -8,6 +8,11 @@ import { SecretError } from "../secret-file.js";
 import { CliError } from "./cli-error.js";
 import { EXIT } from "./exit-codes.js";
 
+const HTTP_UNAUTHORIZED = 401;
+const WRONG_TOKEN =
+  "the server does not take this admin token: name the server's data folder with --data, or set " +
+  "TONGKA_ADMIN_TOKEN";
+
 /** Errors of the import that are worded for the person. */
 const MEANT_NAMES = ["ImportStoppedError", "BrokenFileError"];
 
@@ -22,7 +27,8 @@ export function explain(error: unknown): Explanation {
   if (isConfigError(error)) return { lines: error.lines, exitCode: EXIT.USAGE };
   if (error instanceof SecretError) return { lines: [error.message], exitCode: EXIT.FAILED };
   if (error instanceof ControlError) {
-    return { lines: [error.message], exitCode: exitCodeOf(error.status) };
+    const line = error.status === HTTP_UNAUTHORIZED ? WRONG_TOKEN : error.message;
+    return { lines: [line], exitCode: exitCodeOf(error.status) };
   }
   return { lines: [unexpected(error)], exitCode: EXIT.FAILED };
 }

@@ -29,8 +29,8 @@ export const IMPORT: CommandSpec = {
   details:
     `<sort> is ${IMPORT_SORTS.join(", ")}. A bad row is reported with its line and cause, and ` +
     "skipped; a report file lists them all. An import that was stopped goes on where it was when " +
-    "it is run again. Exit code 3 when rows were rejected. Needs the root key of the data folder, " +
-    "whether a server runs or not.",
+    "it is run again. Exit code 3 when rows were rejected. Needs the root key of the data " +
+    "folder, whether a server runs or not.",
   options: [
     { flags: "--restart", text: "begin anew, and forget how far an earlier run came" },
     {

@@ -24,8 +24,8 @@ export class SecretArguments {
   /** `argument`, or the next line of standard input when it is "-". */
   async take(argument: string, what: string): Promise<string> {
     if (argument !== "-") return argument;
-    if (process.stdin.isTTY) return this.ask(what);
-    this.lines ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+    if (this.context.input.isTTY) return this.ask(what);
+    this.lines ??= createInterface({ input: this.context.input })[Symbol.asyncIterator]();
     const { value, done } = await this.lines.next();
     const text = done ? "" : value.trim();
     if (text === "") throw usageError(`${what}: standard input has no line for it`);
@@ -33,8 +33,8 @@ export class SecretArguments {
   }
 
   private async ask(what: string): Promise<string> {
-    const { signal } = this.context;
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    const { input, signal } = this.context;
+    const terminal = createInterface({ input, output: process.stderr });
     try {
       return (await terminal.question(`${what}: `, { signal })).trim();
     } finally {

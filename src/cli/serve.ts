@@ -10,7 +10,8 @@ export const SERVE: CommandSpec = {
   details:
     "Every option may stand in the configuration file and in the environment, too: " +
     "--terminals-port is terminals.port and TONGKA_TERMINALS_PORT. A flag wins over the " +
-    "environment, and the environment over the file. Ctrl-C stops it in order, a second one at once.",
+    "environment, and the environment over the file. Ctrl-C stops it in order, a second one at " +
+    "once.",
   options: async () => [
     { flags: "--print-config", text: "check and print the whole configuration, and end" },
     ...(await configOptions()),

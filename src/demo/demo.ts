@@ -2,6 +2,7 @@
 // terminals tap through its day until it is stopped; now and then a card is reported lost, and its
 // next tap shown. How to import and serve is handed in, so that the server may be anywhere.
 
+import { join } from "node:path";
 import type { ProvinceOptions, ProvinceSummary } from "../province/province.js";
 import type { FleetFigures, FleetOptions, LostCard } from "./fleet.js";
 import { type FleetNews, startFleetThread } from "./fleet-thread.js";
@@ -92,6 +93,8 @@ export async function runDemo(options: DemoOptions, parts: DemoParts): Promise<D
   }
 }
 
+const STANS_FILE = "stans.json";
+
 class DemoRun {
   private readonly options: DemoOptions;
   private readonly parts: DemoParts;
@@ -120,7 +123,8 @@ class DemoRun {
     this.options = options;
     this.parts = parts;
     this.server = server;
-    this.fleetOptions = { province, url, connections, ...pace };
+    const stansFile = join(options.provinceFolder, STANS_FILE);
+    this.fleetOptions = { province, url, connections, stansFile, ...pace };
     this.screen = new Screen(options.stream);
     this.losses = [];
     this.view = {

@@ -3,11 +3,11 @@
 
 import type { MacAlgorithmName } from "../../protocol/mac-algorithms.js";
 import { REASON_COUNT } from "../../protocol/reason.js";
-import { STAN_MAX } from "../../protocol/use-record.js";
 import { TerminalClient, TerminalError, type TerminalOutcome } from "../client/index.js";
 import { Province, type ProvinceOptions } from "../province/province.js";
 import type { TerminalKind } from "../province/terminals.js";
 import { type LatencyFigures, LatencyHistogram } from "./latency.js";
+import { StanBook } from "./stans.js";
 import { type Seat, seatsOf, type Tap, TapDay, type TapDayOptions } from "./tap-day.js";
 
 export interface FleetOptions extends TapDayOptions {
@@ -18,6 +18,8 @@ export interface FleetOptions extends TapDayOptions {
   connections: number;
   /** Terminals that sign on at a time; 16 when left out. */
   signOnsAtOnce?: number;
+  /** Where STANs are reserved, for a later run of the same day. */
+  stansFile?: string;
 }
 
 /** What the fleet has seen so far. */
@@ -55,10 +57,6 @@ const TICK_MS = 5;
 const SIGN_ONS_AT_ONCE = 16;
 const IN_FLIGHT_MAX = 4096;
 const SETTLE_MS_MAX = 5000;
-/** STANs begin at the second of the day times this, so that a later run of a day uses others. */
-const STANS_PER_SECOND = 11;
-const SECONDS_PER_DAY = 86_400;
-const CHINA_OFFSET_MS = 8 * 3_600_000;
 
 export class Fleet {
   private readonly options: FleetOptions;
@@ -66,7 +64,7 @@ export class Fleet {
   private readonly clients: TerminalClient[];
   private readonly signedOn: TerminalClient[];
   private readonly day: TapDay;
-  private readonly stans: Map<number, number>;
+  private readonly stans: StanBook;
   private readonly histogram: LatencyHistogram;
   private readonly byReason: number[];
   private readonly errors: Record<string, number>;
@@ -96,7 +94,7 @@ export class Fleet {
     });
     this.signedOn = [];
     this.day = new TapDay(province, this.seats, options);
-    this.stans = new Map();
+    this.stans = new StanBook(options.stansFile ?? null);
     this.histogram = new LatencyHistogram();
     this.byReason = new Array(REASON_COUNT).fill(0);
     this.errors = {};
@@ -189,7 +187,7 @@ export class Fleet {
 
   private async tap(tap: Tap): Promise<TerminalOutcome | null> {
     const { pan, itemCode, amountMinor, medium, terminalId } = tap;
-    const stan = this.nextStan(terminalId);
+    const stan = this.stans.next(terminalId);
     const startMs = performance.now();
     this.inFlight++;
     try {
@@ -212,12 +210,5 @@ export class Fleet {
     this.byReason[outcome.reason] = (this.byReason[outcome.reason] ?? 0) + 1;
     this.journalPosition = Math.max(this.journalPosition, Number(outcome.rrn));
     if (outcome.approved) this.lastApproved = tap;
-  }
-
-  private nextStan(terminalId: number): number {
-    const second = Math.floor((Date.now() + CHINA_OFFSET_MS) / 1000) % SECONDS_PER_DAY;
-    const stan = (this.stans.get(terminalId) ?? second * STANS_PER_SECOND) + 1;
-    this.stans.set(terminalId, stan >= STAN_MAX ? 0 : stan);
-    return stan;
   }
 }
