@@ -18,6 +18,7 @@ import {
   EngineKit,
   holderToken,
   itemOf,
+  organisationOf,
   pan,
   SENDER,
   START_MS,
@@ -263,6 +264,30 @@ t.test("catalogue: what may not be published", async (t) => {
     const outcome = new EngineKit().document(COMMAND.CATALOGUE, catalogue);
     t.equal(outcome, problem === "" ? "DONE" : "CATALOGUE_INVALID");
   }
+});
+
+t.test("commands of a wrong size or kind are invalid", async (t) => {
+  const kit = new EngineKit().usual();
+  const before = kit.state.hash();
+  for (const kind of [COMMAND.CARD_EVENT, COMMAND.LIST_ENTRY, COMMAND.TERMINAL, COMMAND.SESSION]) {
+    for (const size of [0, 1, 63, 65, 95, 97, 200]) {
+      t.equal(kit.command(kind, new Uint8Array(size)), "COMMAND_INVALID", `${kind}: ${size} bytes`);
+    }
+  }
+  t.equal(kit.command(0, new Uint8Array(64)), "COMMAND_INVALID");
+  t.equal(kit.command(0x800, new Uint8Array(64)), "COMMAND_INVALID");
+  t.equal(kit.state.hash(), before);
+});
+
+t.test("commands: an entry holds many of one size, or one document", async (t) => {
+  const kit = new EngineKit();
+  const document = (organisationId: number) =>
+    new TextEncoder().encode(JSON.stringify(organisationOf({ organisationId })));
+  kit.engine.beginCommands(COMMAND.ORGANISATION);
+  t.equal(kit.engine.command(COMMAND.ORGANISATION, document(1)), 0);
+  t.throws(() => kit.engine.command(COMMAND.ORGANISATION, document(2)), /its own entry/);
+  kit.engine.endCommands();
+  checkReplay(t, kit);
 });
 
 t.test("catalogue: texts that are no catalogue", async (t) => {
