@@ -77,6 +77,11 @@ export class BlockWriter {
     return this.entryCount === 0;
   }
 
+  /** Whether the entry begun has no records. */
+  get entryEmpty(): boolean {
+    return this.entryRecords === 0;
+  }
+
   /** Whether an entry with `size` bytes of records fits. */
   fits(size: number): boolean {
     return this.size + ENTRY_HEADER_SIZE + size + 8 <= this.sizeMax;

@@ -65,6 +65,7 @@ export class Engine {
    */
   openBlock(block: BlockWriter, timeMs: number): void {
     if (this.open && !this.block.empty) return;
+    assert(Number.isSafeInteger(timeMs) && timeMs > 0, "a block has a time in whole milliseconds");
     const { registers } = this.state;
     this.state.advanceTime(timeMs);
     this.block = block;
@@ -127,6 +128,7 @@ export class Engine {
    * it is recorded when that is DONE.
    */
   command(kind: number, bytes: Uint8Array): number {
+    assert(this.block.entryEmpty || commandSize(kind) !== 0, "a document has its own entry");
     const position = this.state.registers.position + 1;
     const outcome = executeCommand(this.state, kind, bytes, position, false);
     if (outcome !== OUTCOME.DONE) return outcome;

@@ -6,6 +6,7 @@ import { catalogueProblem, parseCatalogue } from "./catalogue.js";
 import {
   type CatalogueVersion,
   COMMAND,
+  commandSize,
   DOCUMENT_SIZE_MAX,
   OUTCOME,
   readCardEvent,
@@ -31,6 +32,8 @@ export function executeCommand(
   position: number,
   recorded: boolean,
 ): number {
+  const size = commandSize(kind);
+  if (size !== 0 && bytes.length !== size) return OUTCOME.COMMAND_INVALID;
   switch (kind) {
     case COMMAND.CARD_EVENT:
       return executeCardEvent(state, readCardEvent(bytes, 0));

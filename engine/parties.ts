@@ -107,7 +107,10 @@ export class Parties {
     return (this.state(row) & FLAG_LISTED) !== 0;
   }
 
-  /** The master key of `version` (current or previous), or null. */
+  /**
+   * The master key of `version` (current or previous), or null. The previous one may be of another
+   * algorithm than the terminal's, and of another size.
+   */
   masterKey(row: number, version: number): WrappedKey | null {
     const base = row * TERMINAL_WORDS;
     for (const word of [base + TERMINAL_KEY_WORD, base + TERMINAL_PREVIOUS_KEY_WORD]) {
@@ -133,7 +136,6 @@ export class Parties {
     const words = this.table.words;
     const base = row * TERMINAL_WORDS;
     const listed = words[base + TERMINAL_STATE_WORD]! & FLAG_LISTED;
-    const sameAlgorithm = this.macAlgorithm(row) === c.macAlgorithm;
     words[base] = c.terminalId;
     words[base + TERMINAL_ORGANISATION_WORD] = c.organisationId | 0;
     this.ofTerminal[row] = this.organisations.get(c.organisationId)!;
@@ -142,7 +144,7 @@ export class Parties {
     words[base + TERMINAL_CONCENTRATOR_WORD] = c.concentratorId;
     words[base + TERMINAL_STATE_WORD] = c.status | (c.macAlgorithm << 8) | listed;
     if (found === 0) this.index.insert(row);
-    if (c.wrappedKey !== null) this.setKey(base, c, sameAlgorithm);
+    if (c.wrappedKey !== null) this.setKey(base, c);
   }
 
   setTerminalListed(row: number, listed: boolean): void {
@@ -192,15 +194,12 @@ export class Parties {
     return this.table.words[row * TERMINAL_WORDS + TERMINAL_STATE_WORD]!;
   }
 
-  /** The key before stays, unless it is of another algorithm: its size may be another, too. */
-  private setKey(base: number, c: TerminalCommand, sameAlgorithm: boolean): void {
+  private setKey(base: number, c: TerminalCommand): void {
     const words = this.table.words;
     const current = base + TERMINAL_KEY_WORD;
-    const previous = base + TERMINAL_PREVIOUS_KEY_WORD;
     assert(c.wrappedKey !== null && c.checkValue !== null, "a key has its check value");
-    if (!sameAlgorithm) words.fill(0, previous, previous + KEY_WORDS);
-    else if (words[current] !== c.masterKeyVersion) {
-      words.copyWithin(previous, current, current + KEY_WORDS);
+    if (words[current] !== c.masterKeyVersion) {
+      words.copyWithin(base + TERMINAL_PREVIOUS_KEY_WORD, current, current + KEY_WORDS);
     }
     const [a, b, d] = c.checkValue;
     words[current] = c.masterKeyVersion;

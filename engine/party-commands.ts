@@ -85,7 +85,9 @@ export function executeSession(state: State, c: SessionCommand, recorded: boolea
     return OUTCOME.COMMAND_INVALID;
   }
   if (c.keyGeneration !== sessions.lastGeneration(row) + 1) return OUTCOME.KEY_GENERATION_WRONG;
-  if (state.parties.masterKey(row, c.masterKeyVersion) === null) return OUTCOME.MASTER_KEY_MISSING;
+  const key = state.parties.masterKey(row, c.masterKeyVersion);
+  const keySize = key === null ? 0 : key.wrapped.length - WRAP_SIZE;
+  if (keySize !== MAC_KEY_SIZES[c.macAlgorithm]) return OUTCOME.MASTER_KEY_MISSING;
   if (!recorded && !sessions.hasRoom(row, nowSeconds)) return OUTCOME.TABLE_FULL;
   sessions.open(row, c, nowSeconds + state.limits.keyOverlapSeconds);
   return OUTCOME.DONE;

@@ -18,6 +18,7 @@ import {
   EngineKit,
   holderToken,
   itemOf,
+  organisationOf,
   pan,
   SENDER,
   START_MS,
@@ -185,82 +186,108 @@ t.test("any bytes of any kind of command are judged, and replayed if done", asyn
   checkReplay(t, kit);
 });
 
+const item = (fields: Partial<Record<keyof CatalogueItem, unknown>>) => [
+  itemOf(fields as Partial<CatalogueItem>),
+];
+const [bus, other] = [itemOf({ function: "bus" }), itemOf({ itemCode: 4, function: "bus" })];
+/** What the problem says, and what makes it so; "" no problem. */
+const CATALOGUES: [string, Partial<Record<keyof CatalogueVersion, unknown>>][] = [
+  ["version", { version: 0 }],
+  ["version", { version: 1.5 }],
+  ["version", { version: "2" }],
+  ["version", { version: 2 ** 31 }],
+  ["effectiveDate is not", { effectiveDate: 20_250_229 }],
+  ["effectiveDate is not", { effectiveDate: "20250301" }],
+  ["article 19", { effectiveDate: 20_191_231 }],
+  ["items is not a list", { items: {} }],
+  ["1 to 10000", { items: [] }],
+  ["not an object", { items: [null] }],
+  ["itemCode", { items: item({ itemCode: 0 }) }],
+  ["itemCode", { items: item({ itemCode: 10 ** 8 }) }],
+  ["no name", { items: item({ name: "" }) }],
+  ["no function", { items: item({ function: 3 }) }],
+  ["domain", { items: item({ domain: "" }) }],
+  ["domain", { items: item({ domain: "tramway" }) }],
+  ["kind", { items: item({ kind: "toll" }) }],
+  ["no regions", { items: item({ regions: [] }) }],
+  ["2, 4 or 6 digits", { items: item({ regions: [46, 460] }) }],
+  ["no media", { items: item({ media: [] }) }],
+  ["no media", { items: item({ media: ["paper"] }) }],
+  ["startDate", { items: item({ startDate: 20_240_230 }) }],
+  ["startDate", { items: item({ startDate: "20240201" }) }],
+  ["startDate", { items: item({ startDate: undefined }) }],
+  ["endDate", { items: item({ startDate: 20_240_201, endDate: 20_240_131 }) }],
+  ["endDate", { items: item({ endDate: "20240131" }) }],
+  ["endDate", { items: item({ endDate: undefined }) }],
+  ["amountMinorMax", { items: item({ amountMinorMax: -1 }) }],
+  ["amountMinorMax", { items: item({ amountMinorMax: 10 ** 12 }) }],
+  ["amountMinorMax", { items: item({ amountMinorMax: 0.5 }) }],
+  ["itemCode stands twice", { items: [bus, { ...bus, function: "x" }] }],
+  ["article 8", { items: [bus, other] }],
+  ["article 8", { items: [bus, { ...other, regions: [460_105] }] }],
+  [
+    "article 8",
+    {
+      items: [
+        { ...bus, endDate: 20_240_101 },
+        { ...other, startDate: 20_240_101 },
+      ],
+    },
+  ],
+  [
+    "",
+    {
+      items: [
+        { ...bus, endDate: 20_240_101 },
+        { ...other, startDate: 20_240_102 },
+      ],
+    },
+  ],
+  [
+    "",
+    {
+      items: [
+        { ...bus, regions: [4601] },
+        { ...other, regions: [4602, 4603] },
+      ],
+    },
+  ],
+  ["", { items: [bus, { ...other, function: "tram" }] }],
+];
+
 t.test("catalogue: what may not be published", async (t) => {
-  const item = (fields: Partial<Record<keyof CatalogueItem, unknown>>) => [
-    itemOf(fields as Partial<CatalogueItem>),
-  ];
-  const [bus, other] = [itemOf({ function: "bus" }), itemOf({ itemCode: 4, function: "bus" })];
-  const cases: [string, Partial<Record<keyof CatalogueVersion, unknown>>][] = [
-    ["version", { version: 0 }],
-    ["version", { version: 1.5 }],
-    ["version", { version: "2" }],
-    ["version", { version: 2 ** 31 }],
-    ["effectiveDate is not", { effectiveDate: 20_250_229 }],
-    ["effectiveDate is not", { effectiveDate: "20250301" }],
-    ["article 19", { effectiveDate: 20_191_231 }],
-    ["items is not a list", { items: {} }],
-    ["1 to 10000", { items: [] }],
-    ["not an object", { items: [null] }],
-    ["itemCode", { items: item({ itemCode: 0 }) }],
-    ["itemCode", { items: item({ itemCode: 10 ** 8 }) }],
-    ["no name", { items: item({ name: "" }) }],
-    ["no function", { items: item({ function: 3 }) }],
-    ["domain", { items: item({ domain: "" }) }],
-    ["domain", { items: item({ domain: "tramway" }) }],
-    ["kind", { items: item({ kind: "toll" }) }],
-    ["no regions", { items: item({ regions: [] }) }],
-    ["2, 4 or 6 digits", { items: item({ regions: [46, 460] }) }],
-    ["no media", { items: item({ media: [] }) }],
-    ["no media", { items: item({ media: ["paper"] }) }],
-    ["startDate", { items: item({ startDate: 20_240_230 }) }],
-    ["startDate", { items: item({ startDate: "20240201" }) }],
-    ["startDate", { items: item({ startDate: undefined }) }],
-    ["endDate", { items: item({ startDate: 20_240_201, endDate: 20_240_131 }) }],
-    ["endDate", { items: item({ endDate: "20240131" }) }],
-    ["endDate", { items: item({ endDate: undefined }) }],
-    ["amountMinorMax", { items: item({ amountMinorMax: -1 }) }],
-    ["amountMinorMax", { items: item({ amountMinorMax: 10 ** 12 }) }],
-    ["amountMinorMax", { items: item({ amountMinorMax: 0.5 }) }],
-    ["itemCode stands twice", { items: [bus, { ...bus, function: "x" }] }],
-    ["article 8", { items: [bus, other] }],
-    ["article 8", { items: [bus, { ...other, regions: [460_105] }] }],
-    [
-      "article 8",
-      {
-        items: [
-          { ...bus, endDate: 20_240_101 },
-          { ...other, startDate: 20_240_101 },
-        ],
-      },
-    ],
-    [
-      "",
-      {
-        items: [
-          { ...bus, endDate: 20_240_101 },
-          { ...other, startDate: 20_240_102 },
-        ],
-      },
-    ],
-    [
-      "",
-      {
-        items: [
-          { ...bus, regions: [4601] },
-          { ...other, regions: [4602, 4603] },
-        ],
-      },
-    ],
-    ["", { items: [bus, { ...other, function: "tram" }] }],
-  ];
   const valid = { version: 1, effectiveDate: 20_200_101, items: item({}) };
-  for (const [problem, fields] of cases) {
+  for (const [problem, fields] of CATALOGUES) {
     const catalogue = { ...valid, ...fields } as CatalogueVersion;
     const found = catalogueProblem(catalogue);
     t.ok(problem === "" ? found === "" : found.includes(problem), `${problem}: ${found}`);
     const outcome = new EngineKit().document(COMMAND.CATALOGUE, catalogue);
     t.equal(outcome, problem === "" ? "DONE" : "CATALOGUE_INVALID");
   }
+});
+
+t.test("commands of a wrong size or kind are invalid", async (t) => {
+  const kit = new EngineKit().usual();
+  const before = kit.state.hash();
+  for (const kind of [COMMAND.CARD_EVENT, COMMAND.LIST_ENTRY, COMMAND.TERMINAL, COMMAND.SESSION]) {
+    for (const size of [0, 1, 63, 65, 95, 97, 200]) {
+      t.equal(kit.command(kind, new Uint8Array(size)), "COMMAND_INVALID", `${kind}: ${size} bytes`);
+    }
+  }
+  t.equal(kit.command(0, new Uint8Array(64)), "COMMAND_INVALID");
+  t.equal(kit.command(0x800, new Uint8Array(64)), "COMMAND_INVALID");
+  t.equal(kit.state.hash(), before);
+});
+
+t.test("commands: an entry holds many of one size, or one document", async (t) => {
+  const kit = new EngineKit();
+  const document = (organisationId: number) =>
+    new TextEncoder().encode(JSON.stringify(organisationOf({ organisationId })));
+  kit.engine.beginCommands(COMMAND.ORGANISATION);
+  t.equal(kit.engine.command(COMMAND.ORGANISATION, document(1)), 0);
+  t.throws(() => kit.engine.command(COMMAND.ORGANISATION, document(2)), /its own entry/);
+  kit.engine.endCommands();
+  checkReplay(t, kit);
 });
 
 t.test("catalogue: texts that are no catalogue", async (t) => {

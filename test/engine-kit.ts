@@ -53,7 +53,8 @@ export const START_MS = Date.UTC(2025, 2, 1, 2);
 export const TODAY = 20_250_301;
 export const SENDER = 46_000_001;
 export const ITEM = 3_010_001;
-const BLOCK_SIZE_MAX = 1 << 20;
+/** Most bytes of a block. */
+export const BLOCK_SIZE_MAX = 1 << 20;
 
 export const LIMITS: StateLimits = {
   cardsMax: 5000,
@@ -365,6 +366,11 @@ export class EngineKit {
     state.advanceTime(this.timeMs);
     state.invariants();
     return state;
+  }
+
+  /** Positions that the sealed blocks take. */
+  positions(): number {
+    return this.blocks.reduce((sum, bytes) => sum + new BlockReader(bytes).positionCount, 0);
   }
 
   /** Goes on where another kit is, in an engine of its own that has replayed its blocks. */

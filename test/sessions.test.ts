@@ -184,16 +184,19 @@ t.test("a session ends with the master key it was made under", async (t) => {
   checkReplay(t, kit);
 });
 
-t.test("a change of algorithm leaves no key of the one before", async (t) => {
+t.test("a change of algorithm takes a key of its size for what is new", async (t) => {
   const kit = signedOff();
   kit.expectDone(kit.session());
   const hmac = { macAlgorithm: 3, masterKeyVersion: 2, wrappedKey: new Uint8Array(40).fill(2) };
   kit.expectDone(kit.terminal(hmac));
-  t.same(inForce(kit), [], "no session goes on");
-  t.equal(kit.state.parties.masterKey(1, 1), null, "a key of 16 bytes is none for HMAC");
-  t.equal(kit.session({ macAlgorithm: 3 }), "MASTER_KEY_MISSING");
+  t.same(inForce(kit), [1], "the session goes on under its own algorithm and key");
+  checkKeys(t, kit);
+  t.equal(kit.session(), "COMMAND_INVALID", "but gets no new keys");
+  t.equal(kit.session({ macAlgorithm: 3 }), "MASTER_KEY_MISSING", "16 bytes are no key for HMAC");
   t.equal(kit.session({ macAlgorithm: 3, masterKeyVersion: 2 }), "DONE");
   checkKeys(t, kit);
+  kit.expectDone(kit.terminal({ ...hmac, wrappedKey: new Uint8Array(40).fill(3) }));
+  t.same(inForce(kit), [], "the current session ends with its key, and the one before with it");
   checkReplay(t, kit);
 });
 
@@ -206,6 +209,5 @@ function checkKeys(t: Test, kit: EngineKit): void {
     const key = parties.masterKey(row, seed.masterKeyVersion);
     t.ok(key, "the master key of a session is kept");
     t.equal(key?.wrapped.length, seed.macAlgorithm < 3 ? 24 : 40);
-    t.equal(seed.macAlgorithm, parties.macAlgorithm(row));
   }
 }
