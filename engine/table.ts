@@ -102,7 +102,9 @@ export class Table {
   /** Fills a page while loading; `rowCount` is set by `loaded`. */
   loadPage(page: number, bytes: Uint8Array): void {
     const start = page * PAGE_ROWS * this.rowWords * WORD_SIZE;
-    new Uint8Array(this.words.buffer, start, bytes.length).set(bytes);
+    // The table may have been larger when the page was written: its rows in use fit, not all.
+    const size = Math.min(bytes.length, this.words.byteLength - start);
+    new Uint8Array(this.words.buffer, start, size).set(bytes.subarray(0, size));
   }
 
   /** Ends loading: the table holds `rowCount` rows, all clean. */

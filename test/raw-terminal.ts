@@ -110,6 +110,7 @@ export function post(
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: "POST",
+      agent: false,
       headers: { "content-type": "application/octet-stream", ...headers },
     });
     sent.on("error", reject);
