@@ -35,14 +35,14 @@ if (options.dieInCheckpoint) {
 try {
   const server = await startServer(
     configOf(options.folder, options.flags),
-    createLogger("child", "info"),
+    createLogger("child", "trace"),
   );
+  process.once("SIGTERM", () => void server.stop().then(() => process.exit(0)));
   const { terminalsUrl, controlUrl, terminalsPort, node } = server;
   const { position } = node.engine.state.registers;
   const { blocksReplayed } = node;
   const ready = { terminalsUrl, controlUrl, terminalsPort, blocksReplayed, position };
   process.stdout.write(`${JSON.stringify(ready satisfies ChildReady)}\n`);
-  process.once("SIGTERM", () => void server.stop().then(() => process.exit(0)));
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exit(1);
