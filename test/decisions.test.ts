@@ -14,8 +14,8 @@ import {
   REASON_NAMES,
   type UseRecord,
 } from "../protocol/index.js";
-import { dateOf } from "../src/dates.js";
 import { ADMIN_TOKEN_FILE } from "../src/admin-token.js";
+import { dateOf } from "../src/dates.js";
 import { Decisions } from "../src/decisions.js";
 import { RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
@@ -113,7 +113,14 @@ async function day(terminal: RawTerminal, n: number, cases: Case[]): Promise<voi
   await listCard(n, { entryId });
   await decide(MTI_USE_REQUEST, terminal.use(pan, { stan: 10 * n + 2 }), entryId);
   await decide(MTI_USE_ADVICE, terminal.use(pan, { stan: 10 * n + 3 }), entryId);
-  await listCard(n, { entryId, action: LIST_REMOVE, subjectToken: null, subjectKind: 0, cause: 0, organisationId: 0 });
+  await listCard(n, {
+    entryId,
+    action: LIST_REMOVE,
+    subjectToken: null,
+    subjectKind: 0,
+    cause: 0,
+    organisationId: 0,
+  });
   await decide(MTI_USE_REQUEST, terminal.use(pan, { stan: 10 * n + 4 }));
   const original = { originalStan: first.stan, originalBusinessDate: first.businessDate };
   await decide(MTI_REVERSAL_REQUEST, terminal.use(pan, { stan: 10 * n + 5, ...original }));
@@ -212,32 +219,38 @@ t.test("what there is no decision of", async (t) => {
   t.equal((await inquire(byUse(use))).status, 200, "still there two months later");
 });
 
-t.test("a reversal that came first, a repeat, and a message refused before it was known", async (t) => {
-  const terminal = new RawTerminal(GATE_FIRST + 1);
-  terminal.businessDate = engine.state.businessDate;
-  await terminal.signOn(socket.exchange);
-  const ask = async (mti: number, use: UseRecord) =>
-    (await terminal.ask(socket.exchange, terminal.uses(mti, [use]))).outcomes[0]!;
-  const { businessDate } = terminal;
-  const late = terminal.use(panOf(20));
-  const undo = terminal.use(panOf(20), { originalStan: late.stan, originalBusinessDate: businessDate });
-  const reversal = await ask(MTI_REVERSAL_REQUEST, undo);
-  t.equal(reversal.responseCode, "25");
-  t.equal((await inquire(byUse(late))).status, 404, "the original has not come");
-  t.equal((await inquire(byUse(undo))).body.rrn, reversal.rrn);
-  const declined = await ask(MTI_USE_REQUEST, late);
-  t.match((await inquire(byUse(late))).body, {
-    rrn: declined.rrn,
-    answered: { reason: "REVERSAL_CAME_FIRST" },
-  });
-  t.same(await ask(MTI_USE_REQUEST, late), declined, "a repeat is no decision");
-  const differs = await ask(MTI_USE_REQUEST, { ...late, amountMinor: 7 });
-  t.match((await inquire(`rrn=${differs.rrn}`)).body, {
-    asked: { amountMinor: 7 },
-    answered: { responseCode: "94", reason: "DUPLICATE_DIFFERS" },
-  });
-  t.equal((await inquire(byUse(late))).body.rrn, declined.rrn, "the first decision stays");
-  const odd = terminal.use("123", { amountMinor: -5 });
-  const { rrn } = await ask(MTI_USE_REQUEST, odd);
-  t.match((await inquire(`rrn=${rrn}`)).body, { answered: { responseCode: "13" } });
-});
+t.test(
+  "a reversal that came first, a repeat, and a message refused before it was known",
+  async (t) => {
+    const terminal = new RawTerminal(GATE_FIRST + 1);
+    terminal.businessDate = engine.state.businessDate;
+    await terminal.signOn(socket.exchange);
+    const ask = async (mti: number, use: UseRecord) =>
+      (await terminal.ask(socket.exchange, terminal.uses(mti, [use]))).outcomes[0]!;
+    const { businessDate } = terminal;
+    const late = terminal.use(panOf(20));
+    const undo = terminal.use(panOf(20), {
+      originalStan: late.stan,
+      originalBusinessDate: businessDate,
+    });
+    const reversal = await ask(MTI_REVERSAL_REQUEST, undo);
+    t.equal(reversal.responseCode, "25");
+    t.equal((await inquire(byUse(late))).status, 404, "the original has not come");
+    t.equal((await inquire(byUse(undo))).body.rrn, reversal.rrn);
+    const declined = await ask(MTI_USE_REQUEST, late);
+    t.match((await inquire(byUse(late))).body, {
+      rrn: declined.rrn,
+      answered: { reason: "REVERSAL_CAME_FIRST" },
+    });
+    t.same(await ask(MTI_USE_REQUEST, late), declined, "a repeat is no decision");
+    const differs = await ask(MTI_USE_REQUEST, { ...late, amountMinor: 7 });
+    t.match((await inquire(`rrn=${differs.rrn}`)).body, {
+      asked: { amountMinor: 7 },
+      answered: { responseCode: "94", reason: "DUPLICATE_DIFFERS" },
+    });
+    t.equal((await inquire(byUse(late))).body.rrn, declined.rrn, "the first decision stays");
+    const odd = terminal.use("123", { amountMinor: -5 });
+    const { rrn } = await ask(MTI_USE_REQUEST, odd);
+    t.match((await inquire(`rrn=${rrn}`)).body, { answered: { responseCode: "13" } });
+  },
+);

@@ -1,15 +1,22 @@
 // Processes killed at any moment, and folders that were tampered with: what was answered is in the
 // journal, once; what cannot be trusted is named in one line and not opened.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
 import { BlockReader } from "../engine/block.js";
-import { isRemembered } from "../engine/engine.js";
 import { tokenWords } from "../engine/card-events.js";
-import { readUse, Use, USE_KINDS_WORD, USE_WORDS } from "../engine/use.js";
+import { isRemembered } from "../engine/engine.js";
+import { readUse, USE_KINDS_WORD, USE_WORDS, Use } from "../engine/use.js";
 import {
   FUNCTION_ECHO,
   isUseMti,
@@ -212,7 +219,11 @@ async function keepSession(
     await terminal.signOn(socket.exchange);
   } else {
     const again = await terminal.ask(socket.exchange, taken);
-    t.match([again.header.status, again.verified], ["63", true], "a sequence taken before the kill");
+    t.match(
+      [again.header.status, again.verified],
+      ["63", true],
+      "a sequence taken before the kill",
+    );
   }
   const frame = terminal.manage(FUNCTION_ECHO);
   const answer = await terminal.ask(socket.exchange, frame);
@@ -332,10 +343,14 @@ t.test("a folder is opened only as it was made", async (t) => {
     [{ "businessDay.utcOffsetMinutes": 540 }, /businessDay\.utcOffsetMinutes is not 480/],
     [{ "session.keyOverlapSeconds": 61 }, /session\.keyOverlapSeconds is not 60/],
   ];
-  for (const [flags, text] of changes) t.match(await refusal(configOf(folder, flags)), oneLine(text));
+  for (const [flags, text] of changes)
+    t.match(await refusal(configOf(folder, flags)), oneLine(text));
   const keyFile = join(folder, "root.key");
   const key = readFileSync(keyFile, "utf8");
-  writeFileSync(keyFile, key.replace(/^./, (digit) => (digit === "0" ? "1" : "0")));
+  writeFileSync(
+    keyFile,
+    key.replace(/^./, (digit) => (digit === "0" ? "1" : "0")),
+  );
   t.match(await refusal(configOf(folder)), oneLine(/the root key is not the one/));
   writeFileSync(keyFile, key);
   for (const name of ["cardsMax", "holdersMax", "terminalsMax"] as const) {
@@ -344,8 +359,8 @@ t.test("a folder is opened only as it was made", async (t) => {
     t.match(await refusal(config), oneLine(new RegExp(`set tables\\.${name} to at least`)));
   }
   const tail: [(config: Config) => void, RegExp][] = [
-    [(config) => void (config.tables.usesPerDateMax = 50), /tables\.usesPerDateMax/],
-    [(config) => void (config.limits.sessionsMax = 0), /limits\.sessionsMax/],
+    [({ tables }) => Object.assign(tables, { usesPerDateMax: 50 }), /tables\.usesPerDateMax/],
+    [({ limits }) => Object.assign(limits, { sessionsMax: 0 }), /limits\.sessionsMax/],
   ];
   for (const [lower, text] of tail) {
     const config = configOf(folder);

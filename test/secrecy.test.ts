@@ -6,8 +6,8 @@ import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import t, { type Test } from "tap";
-import { writePanBlock } from "../protocol/pan.js";
 import { MTI_USE_ADVICE, MTI_USE_REQUEST } from "../protocol/mti.js";
+import { writePanBlock } from "../protocol/pan.js";
 import { ADMIN_TOKEN_FILE } from "../src/admin-token.js";
 import { ROOT_KEY_FILE } from "../src/root-key.js";
 import { deriveVaultKeys, KeyVault } from "../src/vault.js";
@@ -58,12 +58,19 @@ function addKey(name: string, key: Uint8Array): void {
   const bytes = Buffer.from(key);
   const half = bytes.subarray(0, AES_KEY_SIZE_MIN);
   const hex = half.toString("hex");
-  needles.set(name, [half, Buffer.from(hex), Buffer.from(hex.toUpperCase()), Buffer.from(base64(half))]);
+  needles.set(name, [
+    half,
+    Buffer.from(hex),
+    Buffer.from(hex.toUpperCase()),
+    Buffer.from(base64(half)),
+  ]);
 }
 
 /** Without what depends on the bytes that follow. */
 function base64(bytes: Buffer | string): string {
-  const text = Buffer.from(bytes as Buffer).toString("base64").replace(/=+$/, "");
+  const text = Buffer.from(bytes as Buffer)
+    .toString("base64")
+    .replace(/=+$/, "");
   return text.slice(0, text.length - 2);
 }
 
@@ -87,7 +94,9 @@ t.test("what is looked for would be found", async (t) => {
   }
   const hidden = Buffer.from(`... ${panOf(3)} and ${Buffer.from(rootKey).toString("hex")}`);
   t.same(found(hidden), ["card 3", "root key"]);
-  t.same(found(Buffer.from(`{"a":"${Buffer.from(`${panOf(4)}`).toString("base64")}"}`)), ["card 4"]);
+  t.same(found(Buffer.from(`{"a":"${Buffer.from(`${panOf(4)}`).toString("base64")}"}`)), [
+    "card 4",
+  ]);
 });
 
 /** Frames whose bytes are changed, cut, doubled or replaced; some stay as they were. */
@@ -146,7 +155,12 @@ async function throwFrames(child: Child, terminal: RawTerminal): Promise<void> {
   const thrower = new Thrower(child.terminalsUrl);
   const number = fc.nat({ max: CARD_COUNT + 7 });
   const seed = fc.tuple(fc.nat(), fc.nat(), fc.nat({ max: 255 }));
-  const input = fc.record({ number, seed, noise: fc.uint8Array({ maxLength: 300 }), way: fc.nat() });
+  const input = fc.record({
+    number,
+    seed,
+    noise: fc.uint8Array({ maxLength: 300 }),
+    way: fc.nat(),
+  });
   const property = fc.asyncProperty(input, async ({ number, seed, noise, way }) => {
     const mti = way % 2 === 0 ? MTI_USE_REQUEST : MTI_USE_ADVICE;
     const uses = [terminal.use(panOf(number)), terminal.use(idNumberOf(number % CARD_COUNT))];
@@ -186,7 +200,12 @@ async function throwRequests(child: Child): Promise<number[]> {
     ["POST", "/v1/terminals", right, JSON.stringify({ terminalId: pan, masterKey: key })],
     ["POST", "/v1/organisations", right, JSON.stringify({ name: pan, organisationId: key })],
     ["POST", "/v1/import/cards", right, `${row}\n{"cardNumber":"${pan}"\n${row.slice(0, 30)}\n`],
-    ["POST", "/v1/import/cards?format=csv", right, `cardNumber,idNumber\n${pan},${idNumber}\n"${pan}`],
+    [
+      "POST",
+      "/v1/import/cards?format=csv",
+      right,
+      `cardNumber,idNumber\n${pan},${idNumber}\n"${pan}`,
+    ],
     ["POST", `/v1/import/${pan}`, right, row],
   ];
   const statuses: number[] = [];
