@@ -25,8 +25,6 @@ import {
   OUTCOME_FLAG_WOULD_DECLINE,
   REASON,
   readManagement,
-  SIGN_ON_CHALLENGE,
-  SIGN_ON_PROOF,
 } from "../protocol/index.js";
 import type { RunningServer } from "../src/server.js";
 import { httpExchange, post, RawSocket, RawTerminal } from "./raw-terminal.js";
