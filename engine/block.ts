@@ -256,6 +256,23 @@ export function blockProblem(bytes: Uint8Array): string {
   return entriesProblem(words, bytes.length);
 }
 
+/** How far a journal has come: what the next block must follow. */
+export interface JournalEnd {
+  position: number;
+  timeMs: number;
+  blockHash: string;
+}
+
+/** Why a sound block does not follow what is before it: a constant text, "" it does. */
+export function chainProblem(bytes: Uint8Array, before: JournalEnd): string {
+  const block = new BlockReader(bytes);
+  if (block.firstPosition !== before.position + 1) return "it does not follow the block before";
+  if (block.previousHash !== before.blockHash) {
+    return "it does not carry the hash of the block before";
+  }
+  return block.timeMs < before.timeMs ? "its time is before that of the block before" : "";
+}
+
 function entriesProblem(words: Int32Array, blockSize: number): string {
   let offset = BLOCK_HEADER_SIZE;
   let positions = 0;

@@ -107,6 +107,7 @@ export function post(
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: "POST",
+      agent: false,
       headers: { "content-type": "application/octet-stream", ...headers },
     });
     sent.on("error", reject);
@@ -155,6 +156,8 @@ export class RawTerminal {
   businessDate = chinaDate(Date.now());
   requestMac: Mac | null = null;
   responseMac: Mac | null = null;
+  /** Every session key it has had, for tests that look for them where they must not be. */
+  readonly sessionKeys: Uint8Array[] = [];
 
   constructor(
     readonly terminalId: number,
@@ -204,6 +207,7 @@ export class RawTerminal {
       terminalNonce,
       serverNonce,
     );
+    this.sessionKeys.push(keys.requestKey, keys.responseKey);
     this.keyGeneration = keyGeneration;
     this.sequence = 0;
     this.requestMac = createMac(this.algorithm, keys.requestKey);

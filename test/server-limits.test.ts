@@ -181,8 +181,7 @@ t.test("HTTP: doubled headers, half bodies, bodies in pieces, other paths", asyn
   half[1]!.socket.end();
   t.match(await within("the answer", half[1]!.ended), /^HTTP\/1.1 200 OK\r\n/, "byte by byte");
   t.equal((await post(url, frame, { "content-type": "text/plain" })).status, 400);
-  t.equal((await fetch(url)).status, 404);
-  t.equal((await fetch(url.replace("messages", "other"))).status, 404);
+  t.equal((await post(url.replace("messages", "other"), frame)).status, 404);
   t.equal(server.node.core.inFlight, 0);
 });
 
@@ -378,7 +377,6 @@ t.test("a stop under load loses no answer, and a restart goes on where it was", 
   );
   const answered = new Map<string, Outcome>();
   const lastFrame = new Map<RawTerminal, Uint8Array>();
-  let stopping = 0;
   const load = gates.map(async (gate, i) => {
     for (let n = 0; ; n++) {
       const frame = tap(gate, (i + n) % CARD_COUNT);
@@ -386,10 +384,7 @@ t.test("a stop under load loses no answer, and a restart goes on where it was", 
       const bytes = await Promise.race([gate.socket.exchange(frame).catch(() => null), closed]);
       if (bytes === null) return;
       const { header, outcomes } = gate.terminal.read(bytes);
-      if (header.status === "91") {
-        stopping++;
-        continue;
-      }
+      if (header.status === "91") continue;
       for (const outcome of outcomes)
         answered.set(`${outcome.terminalId} ${outcome.stan}`, outcome);
       lastFrame.set(gate.terminal, frame);
@@ -402,7 +397,6 @@ t.test("a stop under load loses no answer, and a restart goes on where it was", 
   const result = await verifyJournal(folder, () => {});
   t.equal(result.problem, "");
   t.same(await recorded(folder), [...answered.keys()].sort(), "answered and recorded are the same");
-  t.ok(stopping >= 0);
   await goesOn(t, folder, gates, answered, lastFrame);
 });
 
