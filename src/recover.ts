@@ -83,7 +83,7 @@ function apply(state: State, block: BlockReader, where: string): void {
     replayBlock(state, block, { decideAgain: false });
   } catch (error) {
     const cause = `${where}: cannot be applied (${(error as Error).message})`;
-    const limits = "tables.usesPerDateMax, another of tables or limits.sessionsMax";
+    const limits = "tables.usesPerDateMax or another of tables";
     throw new Error(
       `${cause}; if ${limits} was lowered, set it back, else run "tongka journal verify"`,
     );
