@@ -420,7 +420,10 @@ t.test("of processes that start at once, one has the folder", async (t) => {
   const start = Date.now() + 700;
   const all = await Promise.all(
     Array.from({ length: 4 }, () => {
-      const racer = spawnNode("lock-child.js", [String(start), ...folders]);
+      const racer = spawnNode(new URL("./lock-child.js", import.meta.url), [
+        String(start),
+        ...folders,
+      ]);
       t.teardown(() => racer.kill("SIGKILL"));
       const took: string[] = [];
       const lines = createInterface({ input: racer.stdout! });
