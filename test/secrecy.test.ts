@@ -1,6 +1,6 @@
 // Card numbers, ID numbers and keys leave no trace: whatever is thrown at a server, none of them is
-// in its log, its metrics, its answers or the files of its data folder, in any of the forms in which
-// they could stand there.
+// in its log, its metrics, its answers or the files of its data folder, in any of the forms in
+// which they could stand there.
 
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
