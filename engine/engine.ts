@@ -110,7 +110,7 @@ export class Engine {
     if (admitted !== REASON.APPROVED) return this.refuse(use, admitted, 0, out, outBase);
     const first = findFirst(this.state, use);
     if (first !== 0) {
-      const differing = repeatDiffers(this.state, use, first);
+      const differing = repeatDiffers(use);
       if (differing === 0) return this.repeat(use, first, out, outBase);
       return this.refuse(use, REASON.DUPLICATE_DIFFERS, differing, out, outBase);
     }

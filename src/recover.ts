@@ -83,8 +83,10 @@ function apply(state: State, block: BlockReader, where: string): void {
     replayBlock(state, block, { decideAgain: false });
   } catch (error) {
     const cause = `${where}: cannot be applied (${(error as Error).message})`;
-    const hint = "if tables.usesPerDateMax or another of tables was lowered, set it back";
-    throw new Error(`${cause}; ${hint}, else run "tongka journal verify"`);
+    const limits = "tables.usesPerDateMax or another of tables";
+    throw new Error(
+      `${cause}; if ${limits} was lowered, set it back, else run "tongka journal verify"`,
+    );
   }
 }
 

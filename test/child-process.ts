@@ -22,7 +22,11 @@ export async function startChild(
   options: ChildOptions,
   logFile: string | null = null,
 ): Promise<Child> {
-  const process = spawnNode("server-child.js", [JSON.stringify(options)], logFile);
+  const process = spawnNode(
+    new URL("./server-child.js", import.meta.url),
+    [JSON.stringify(options)],
+    logFile,
+  );
   const ended = new Promise<number | null>((resolve) => process.once("exit", resolve));
   t.teardown(() => process.kill("SIGKILL"));
   const lines = createInterface({ input: process.stdout! });
@@ -40,11 +44,11 @@ export async function startChild(
 
 /** Runs a compiled script of this folder. */
 export function spawnNode(
-  script: string,
+  script: URL,
   args: string[],
   logFile: string | null = null,
 ): ChildProcess {
-  const path = fileURLToPath(new URL(script, import.meta.url));
+  const path = fileURLToPath(script);
   const stderr = logFile === null ? "ignore" : openSync(logFile, "a", 0o600);
   return spawn(process.execPath, [path, ...args], { stdio: ["pipe", "pipe", stderr] });
 }

@@ -1,5 +1,5 @@
-// Inquiry of past decisions through the control plane of a real server: by reference number and
-// by terminal, business date and STAN, for dates that are remembered and for older ones.
+// Inquiry of past decisions through the control plane of a real server: by reference number and by
+// terminal, business date and STAN, for dates remembered and for those only in the journal.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -359,9 +359,12 @@ t.test("a folder is opened only as it was made", async (t) => {
     config.tables[name] = 50;
     t.match(await refusal(config), oneLine(new RegExp(`set tables\\.${name} to at least`)));
   }
-  const lowered = configOf(folder);
-  lowered.tables.usesPerDateMax = 50;
-  t.match(await refusal(lowered), oneLine(/position [0-9]+: .*tables\.usesPerDateMax/));
+  const fewUses = configOf(folder);
+  fewUses.tables.usesPerDateMax = 50;
+  t.match(await refusal(fewUses), oneLine(/tables\.usesPerDateMax/));
+  const fewSessions = configOf(folder);
+  fewSessions.limits.sessionsMax = 1;
+  t.equal(await refusal(fewSessions), "", "the most sessions are no matter of what is recorded");
   const config = configOf(folder);
   Object.assign(config.tables, { cardsMax: CARD_COUNT, holdersMax: CARD_COUNT, terminalsMax: 70 });
   t.equal(await refusal(config), "", "as large as what it holds is enough");
@@ -418,7 +421,9 @@ t.test("of processes that start at once, one has the folder", async (t) => {
   const options: RaceOptions = { startMs: Date.now() + 700, folders };
   const all = await Promise.all(
     Array.from({ length: 4 }, () => {
-      const racer = spawnNode("lock-child.js", [JSON.stringify(options)]);
+      const racer = spawnNode(new URL("./lock-child.js", import.meta.url), [
+        JSON.stringify(options),
+      ]);
       t.teardown(() => racer.kill("SIGKILL"));
       const took: string[] = [];
       const lines = createInterface({ input: racer.stdout! });

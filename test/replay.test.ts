@@ -154,6 +154,26 @@ function checkDerived(t: Test, state: State, live: State): void {
   t.same(listed(state), listed(live));
 }
 
+t.test("a checkpoint writes what has changed since the one before", async (t) => {
+  const small = new EngineKit().usual();
+  small.seal();
+  const pages = () => {
+    const written: string[] = [];
+    const checkpoint = new Checkpoint(small.state, (table, page) => {
+      written.push(`${table.name} ${page}`);
+    });
+    t.ok(checkpoint.step(100));
+    checkpoint.end();
+    return [written.length, checkpoint.pageCount, checkpoint.documents.map(([key]) => key)];
+  };
+  t.same(pages(), [8, 8, ["catalogue/1", "organisation/1"]], "a page of each table");
+  t.same(pages(), [0, 0, []]);
+  small.use();
+  t.same(pages(), [3, 3, []], "the card, the session, the use");
+  small.organisation({ name: "renamed" });
+  t.same(pages(), [0, 0, ["organisation/1"]]);
+});
+
 t.test("an engine that recovered answers as the one that went on", async (t) => {
   const other = kit.restarted();
   const { store, blockCount } = checkpoints.made.at(-1)!;
