@@ -33,6 +33,7 @@ import { readBlocks, verifyJournal } from "../src/journal-files.js";
 import { openNode } from "../src/node.js";
 import { JournalStore } from "../src/storage.js";
 import { type Child, spawnNode, startChild } from "./child-process.js";
+import type { RaceOptions } from "./lock-child.js";
 import { RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
   CARD_COUNT,
@@ -47,7 +48,7 @@ import {
   within,
 } from "./server-kit.js";
 
-const ROUNDS = 5;
+const ROUNDS = 4;
 const CLIENTS = 6;
 /** Uses that each client has in flight. */
 const LANES = 8;
@@ -193,7 +194,7 @@ t.test("kill -9 under load, again and again, loses no answer and doubles none", 
     const before = answered.length;
     load(t, child, answered, stans);
     await until("answers", () => answered.length > before + 200);
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 1000));
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 800));
     t.equal(await child.end("SIGKILL"), null);
     const count = answered.length;
     t.match(await verifyJournal(folder, () => {}), { problem: "", badPosition: null });
@@ -417,12 +418,11 @@ t.test("of processes that start at once, one has the folder", async (t) => {
     mkdirSync(folder, { recursive: true });
     if (i % 2 === 0) writeFileSync(join(folder, "tongka.lock.7"), stale);
   }
-  const start = Date.now() + 700;
+  const options: RaceOptions = { startMs: Date.now() + 700, folders };
   const all = await Promise.all(
     Array.from({ length: 4 }, () => {
       const racer = spawnNode(new URL("./lock-child.js", import.meta.url), [
-        String(start),
-        ...folders,
+        JSON.stringify(options),
       ]);
       t.teardown(() => racer.kill("SIGKILL"));
       const took: string[] = [];

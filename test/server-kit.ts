@@ -308,6 +308,8 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`did not come in time: ${what}`)), DEADLINE_MS);
+    // What nobody waits for any more must not keep the process.
+    timer.unref();
   });
   try {
     return await Promise.race([promise, late]);
