@@ -441,6 +441,7 @@ export class Core implements CommandSink {
       reply.dirty = false;
       reply.flush();
     }
+    this.keys.delivered();
     const committed = block.committed.slice();
     block.clear();
     this.spareBlock = block;
