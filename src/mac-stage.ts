@@ -6,6 +6,7 @@ import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { REASON } from "../protocol/reason.js";
 import type { Batch, PendingBlock } from "./batch.js";
 import type { FrameSlot } from "./frame-slot.js";
+import { signAll, signFrame, verifyAll, verifyFrame } from "./mac-groups.js";
 import {
   JOB_ARENA_WORD,
   JOB_BAD,
@@ -74,7 +75,7 @@ export class MacStage {
     }
     if (!this.pool.worthIt(count, size)) {
       this.metrics.countMacs(count, 0);
-      for (const frame of batch.frames) verifyInline(batch, frame);
+      verifyAll(batch);
       return null;
     }
     this.metrics.countMacs(0, count);
@@ -92,25 +93,12 @@ export class MacStage {
     }
     if (!this.pool.worthIt(count, size)) {
       this.metrics.countMacs(count, 0);
-      for (const frame of block.frames) signInline(block, frame);
+      signAll(block);
       return null;
     }
     this.metrics.countMacs(0, count);
     return this.pool.run(block.number, signJobs(block), size).then(() => finishSigning(block));
   }
-}
-
-function verifyInline(batch: Batch, frame: FrameSlot): void {
-  if (frame.keys === null) return;
-  const end = frame.start + frame.size - FRAME_MAC_SIZE;
-  if (frame.keys.request.verify(batch.arena.bytes, frame.start, end, end)) return;
-  frame.refusal = REASON.MAC_INVALID;
-}
-
-function signInline(block: PendingBlock, frame: FrameSlot): void {
-  if (frame.signer === null) return;
-  const end = frame.responseStart + frame.responseSize;
-  frame.signer.sign(block.arena.bytes, frame.responseStart, end, block.arena.bytes, end);
 }
 
 function takeVerdicts(batch: Batch): void {
@@ -120,7 +108,7 @@ function takeVerdicts(batch: Batch): void {
     const result = batch.jobs[job++ * JOB_WORDS + JOB_RESULT_WORD];
     assert(result !== JOB_WAITING, "the pool did every job");
     if (result === JOB_BAD) frame.refusal = REASON.MAC_INVALID;
-    if (result === JOB_KEY_GONE) verifyInline(batch, frame);
+    if (result === JOB_KEY_GONE) verifyFrame(batch, frame);
   }
 }
 
@@ -130,7 +118,7 @@ function finishSigning(block: PendingBlock): void {
     if (frame.signer === null) continue;
     const result = block.jobs[job++ * JOB_WORDS + JOB_RESULT_WORD];
     assert(result !== JOB_WAITING, "the pool did every job");
-    if (result === JOB_KEY_GONE) signInline(block, frame);
+    if (result === JOB_KEY_GONE) signFrame(block, frame);
   }
 }
 
