@@ -175,9 +175,9 @@ class CmacMac implements Mac {
   }
 
   /**
-   * The chains of many messages in step: one ECB call encrypts block i of all of them. As many calls
-   * as a message has blocks, so it pays for more messages than that: 16 messages of 96 bytes take
-   * 0.34 us each instead of 0.84.
+   * The chains of many messages in step: one ECB call encrypts block i of all of them. As many
+   * calls as a message has blocks, so it pays for more messages than that: 16 messages of 96 bytes
+   * take 0.34 us each instead of 0.84.
    */
   readonly signMany = (
     words: Int32Array,

@@ -53,6 +53,8 @@ export class MacPool {
 
   /** How many times longer the pool took than was to be expected, 1 and up. */
   private slowness = 1;
+  /** What inline took, as a part of what was to be expected: groups are faster. */
+  private inlineRatio = 1;
   private passedOver = 0;
 
   /** Measures the crossover. To be awaited before traffic. */
@@ -67,9 +69,10 @@ export class MacPool {
   /** Whether `count` MACs over `size` bytes in all are better done by the pool. */
   worthIt(count: number, size: number): boolean {
     if (this.piscina === null || count < TASK_JOBS_MIN) return false;
-    const inlineNs = this.inlineNs(count, size);
+    const singlyNs = this.singlyNs(count, size);
+    const inlineNs = singlyNs * this.inlineRatio;
     // The main thread is free meanwhile, so it counts as one thread more.
-    const pooledNs = (this.costs.perTaskNs + inlineNs / (this.threads + 1)) * MARGIN;
+    const pooledNs = (this.costs.perTaskNs + singlyNs / (this.threads + 1)) * MARGIN;
     if (inlineNs <= pooledNs) return false;
     if (inlineNs > pooledNs * this.slowness) return true;
     this.passedOver = (this.passedOver + 1) % RETRY_BATCHES;
@@ -87,12 +90,19 @@ export class MacPool {
     }
     await Promise.all(tasks);
     const tookNs = (performance.now() - start) * 1e6;
-    const expectedNs = this.costs.perTaskNs + this.inlineNs(count, size) / this.threads;
+    const expectedNs = this.costs.perTaskNs + this.singlyNs(count, size) / this.threads;
     const slowness = Math.max(1, tookNs / expectedNs);
     this.slowness += (slowness - this.slowness) * SLOWNESS_WEIGHT;
   }
 
-  private inlineNs(count: number, size: number): number {
+  /** Tells what `count` MACs over `size` bytes in all took inline, nanoseconds. */
+  tookInline(count: number, size: number, ns: number): void {
+    if (this.piscina === null || count < TASK_JOBS_MIN) return;
+    const ratio = Math.min(ns / this.singlyNs(count, size), 1);
+    this.inlineRatio += (ratio - this.inlineRatio) * SLOWNESS_WEIGHT;
+  }
+
+  private singlyNs(count: number, size: number): number {
     return count * this.costs.perMacNs + size * this.costs.perByteNs;
   }
 

@@ -1,6 +1,7 @@
 // The MAC stage: verifies the frames of a batch and signs the answers of a block, inline or by the
 // pool, whichever is sooner. Frames stay where they are; the pool works on the shared arenas.
 
+import { performance } from "node:perf_hooks";
 import { assert } from "../protocol/assert.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { REASON } from "../protocol/reason.js";
@@ -75,7 +76,9 @@ export class MacStage {
     }
     if (!this.pool.worthIt(count, size)) {
       this.metrics.countMacs(count, 0);
+      const start = performance.now();
       verifyAll(batch);
+      this.pool.tookInline(count, size, (performance.now() - start) * 1e6);
       return null;
     }
     this.metrics.countMacs(0, count);
@@ -93,7 +96,9 @@ export class MacStage {
     }
     if (!this.pool.worthIt(count, size)) {
       this.metrics.countMacs(count, 0);
+      const start = performance.now();
       signAll(block);
+      this.pool.tookInline(count, size, (performance.now() - start) * 1e6);
       return null;
     }
     this.metrics.countMacs(0, count);
