@@ -8,6 +8,7 @@ import { Checkpointer } from "./checkpointer.js";
 import type { Config } from "./config.js";
 import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
+import { systemHost } from "./host.js";
 import { Metrics } from "./metrics.js";
 import { recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
@@ -51,10 +52,10 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
-    const clock = options.clock ?? Date.now;
-    const core = new Core({ config, engine, journal, vault, metrics, clock });
+    const host = systemHost(options.clock);
+    const core = new Core({ config, engine, journal, vault, metrics, host });
     await core.macs.calibrate();
-    const checkpointer = new Checkpointer(engine, core, tables, metrics, checkpointPosition);
+    const checkpointer = new Checkpointer(engine, core, tables, metrics, host, checkpointPosition);
     return {
       config,
       engine,

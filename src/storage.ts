@@ -1,53 +1,38 @@
 // The stores on disk: the journal (blocks by their first position) and the tables (pages of
-// checkpoints, documents, the checkpoint's head). The one home of lmdb.
+// checkpoints, documents, the checkpoint's head).
 //
-// The twist of lmdb: the promise of `put` means visible, its `flushed` means on disk, and only the
-// second counts here. A page is kept twice, in slots of even and odd keys: a checkpoint writes to
-// the slot that does not hold the page of the last complete one, so that an unfinished checkpoint
-// leaves the one before it whole.
+// A write counts when it is on disk, not when it is visible. A page is kept twice, in slots of even
+// and odd keys: a checkpoint writes to the slot that does not hold the page of the last complete
+// one, so that an unfinished checkpoint leaves the one before it whole.
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
 import type { CheckpointHead } from "../engine/checkpoint.js";
 import { PAGE_ROWS, type Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
+import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
 
-const OPTIONS = {
-  encoding: "binary" as const,
-  noSubdir: false,
-  safeRestore: true,
-  separateFlushed: true,
-  maxReaders: 64,
-};
 const HEAD_KEY = "head";
 /** Page keys: table id times this, plus page times two, plus slot. */
 const TABLE_KEY_RANGE = 2 ** 40;
 const PAGE_HEADER_SIZE = 8;
 
-interface Flushing extends Promise<boolean> {
-  flushed?: Promise<unknown>;
-}
-
 /** Resolves when what was put is on disk; rejects when any step failed. */
-async function durable(put: Promise<boolean>): Promise<void> {
+async function durable(put: Write): Promise<void> {
   await put;
-  await (put as Flushing).flushed;
+  await put.flushed;
 }
 
 /** The journal: blocks under their first positions. */
 export class JournalStore {
-  private readonly blocks: RootDatabase<Buffer, number>;
+  private readonly blocks: Database<number>;
 
-  constructor(folder: string, readOnly = false) {
-    const path = join(folder, "journal");
-    if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
-    this.blocks = open<Buffer, number>({ ...OPTIONS, path, readOnly });
+  constructor(folder: string, readOnly = false, open: OpenDatabase = openLmdb) {
+    this.blocks = open<number>(join(folder, "journal"), readOnly);
   }
 
   /** Appends a block; resolves when it is on disk. `bytes` must stay as they are until then. */
   append(firstPosition: number, bytes: Uint8Array): Promise<void> {
-    return durable(this.blocks.put(firstPosition, bytes as Buffer));
+    return durable(this.blocks.put(firstPosition, bytes));
   }
 
   /** Blocks from the one that holds `position` on, in order. */
@@ -80,17 +65,15 @@ export class JournalStore {
 
 /** Pages and documents of the last checkpoints. */
 export class TableStore {
-  private readonly store: RootDatabase<Buffer, number | string>;
+  private readonly store: Database<number | string>;
   /** For each table id, which slot of each page the last complete checkpoint uses. */
   private readonly slots = new Map<number, Uint8Array>();
-  private lastPut: Promise<boolean> = Promise.resolve(true);
+  private lastPut: Write = Promise.resolve(true);
   private written: [Table, number, number][] = [];
   private failed = false;
 
-  constructor(folder: string) {
-    const path = join(folder, "tables");
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    this.store = open<Buffer, number | string>({ ...OPTIONS, path });
+  constructor(folder: string, open: OpenDatabase = openLmdb) {
+    this.store = open<number | string>(join(folder, "tables"), false);
   }
 
   /** The last complete checkpoint, or null. */
