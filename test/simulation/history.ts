@@ -69,8 +69,8 @@ export class History {
   readonly challenges = new Map<string, string>();
   private readonly tokens = new Map<string, string>();
   private remaking = false;
-  /** Of which frame an 0800 entry was the last one seen. */
-  private management: SentFrame | null = null;
+  /** The frame of the entry before, when it was an 0800, and under which generation it came. */
+  private management: { frame: SentFrame; generation: ModelGeneration } | null = null;
 
   constructor(
     private readonly rules: ModelRules,
@@ -218,7 +218,7 @@ export class History {
     const { frame, generation } = this.accepted(entry);
     check(entry.count === 0, "an 0800 entry holds no record", frameKey(entry));
     this.model.position++;
-    this.management = frame;
+    this.management = { frame, generation };
     if (frame.functionCode !== KEY_CHANGE) this.expect(entry, generation, [], null);
   }
 
@@ -242,7 +242,8 @@ export class History {
     const before = this.management;
     this.management = null;
     if (action !== 1) {
-      const code = before?.senderId === terminalId ? before.functionCode : 0;
+      const { senderId, functionCode } = before?.frame ?? { senderId: 0, functionCode: 0 };
+      const code = senderId === terminalId ? functionCode : 0;
       check(code === (action === 2 ? KEY_CHANGE : SIGN_OFF), "a session changes as asked", "session");
     }
     if (action === 3) this.signOff(terminalId);
@@ -259,7 +260,7 @@ export class History {
     action: number,
     view: DataView,
     record: Uint8Array,
-    asked: SentFrame | null,
+    asked: { frame: SentFrame; generation: ModelGeneration } | null,
   ): void {
     const { model, rules } = this;
     const terminal = model.terminals.get(terminalId);
@@ -289,7 +290,7 @@ export class History {
       before.expiresAt = Math.min(before.expiresAt, model.nowSeconds + rules.keyOverlapSeconds);
     }
     model.sessions.set(terminalId, { current: opened, previous: before });
-    if (action === 2) this.expect(asked!, before!, [], opened);
+    if (action === 2) this.expect(asked!.frame, asked!.generation, [], opened);
     else {
       const answer = { senderId: terminalId, keyGeneration: opened.generation, sequence: 0 };
       this.expect(answer, opened, [], opened);

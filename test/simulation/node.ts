@@ -151,5 +151,6 @@ export class SimulatedNode {
     }
     world.trace.note("node", refused);
     world.journalFile.visible.delete(this.tornKey);
+    this.tornKey = 0;
   }
 }

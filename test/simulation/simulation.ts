@@ -12,6 +12,8 @@ import { Broken } from "./trace.js";
 import { World } from "./world.js";
 
 const DAY_MS = 86_400_000;
+/** A terminal that is not registered. */
+const STRANGER_ID = 99;
 /** False time after which a run without faults must have come to an end, milliseconds. */
 const HEALED_MS_MAX = 60_000;
 
@@ -128,7 +130,7 @@ class Simulation {
       };
     });
     // One that was never registered.
-    const stranger = { ...registrations[0]!, terminalId: 99, concentratorId: 0 };
+    const stranger = { ...registrations[0]!, terminalId: STRANGER_ID, concentratorId: 0 };
     for (const registration of [...registrations, stranger]) {
       const { terminalId } = registration;
       const behind = registrations.filter((each) => each.concentratorId === terminalId);
@@ -231,10 +233,12 @@ class Simulation {
   private async settle(step: () => Promise<boolean>): Promise<void> {
     const { world } = this;
     const endUs = world.timeline.nowUs + HEALED_MS_MAX * 1000;
-    const registered = this.gates.filter((gate) => gate.registration.terminalId !== 99);
+    const places = world.plan.rules.sessionsMax;
+    const registered = this.gates.filter((gate) => gate.registration.terminalId !== STRANGER_ID);
+    const served = registered.length <= places ? registered : [];
     const open = () => {
       const { model } = world.auditor.history;
-      return registered.some((gate) => {
+      return served.some((gate) => {
         return !gate.idle && model.terminals.get(gate.registration.terminalId)?.open === true;
       });
     };
