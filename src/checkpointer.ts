@@ -48,6 +48,12 @@ export class Checkpointer {
     return this.running;
   }
 
+  /** Makes a checkpoint of all that was done: one that is being made may have begun before. */
+  async last(): Promise<void> {
+    await this.running;
+    await this.run();
+  }
+
   private async write(): Promise<void> {
     const checkpoint = await this.begin();
     if (checkpoint === null) return;

@@ -70,7 +70,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
       close: async () => {
         checkpointer.stop();
         await core.drain();
-        await checkpointer.run();
+        await checkpointer.last();
         await core.close();
         await Promise.all([journal.close(), tables.close()]);
         lock.release();

@@ -103,7 +103,7 @@ export class Auditor {
 
   /** The core closed the connection on it: it was not taken. */
   malformed(frame: Delivered): void {
-    this.close(frame);
+    this.close(frame, false);
   }
 
   /** The process is gone: what it had taken is not answered any more, but it may be durable. */
@@ -118,13 +118,14 @@ export class Auditor {
   left(bytes: Uint8Array): void {
     const response = readResponse(bytes);
     const inFlight = this.openRecords;
-    const key = this.close({ ...response, mti: response.mti & ~0x10 });
+    const key = this.close({ ...response, mti: response.mti & ~0x10 }, response.status === "00");
     if (response.status === "00") this.checkAnswer(response);
     else this.checkRefusal(response, inFlight, this.tampered.has(key));
   }
 
-  private close(frame: Omit<Delivered, "tampered" | "count">): string {
-    const opens = frame.mti === MANAGEMENT && frame.sequence === 0;
+  /** The answer to a sign-on's proof names the generation that it opened. */
+  private close(frame: Omit<Delivered, "tampered" | "count">, answered: boolean): string {
+    const opens = answered && frame.mti === MANAGEMENT && frame.sequence === 0;
     const key = openKey(opens ? { ...frame, keyGeneration: 0 } : frame);
     const counts = this.open.get(key) ?? [];
     if (counts.length === 0) throw new Broken("an answer that no one waits for", key);
@@ -170,7 +171,7 @@ export class Auditor {
     }
     const terminalNonce = hexOf(bytes.subarray(48, 64));
     const serverNonce = hexOf(bytes.subarray(64, 80));
-    this.history.challenges.set(`${senderId}/${terminalNonce}`, serverNonce);
+    this.history.challenges.add(`${senderId}/${terminalNonce}/${serverNonce}`);
   }
 
   private checkManagement(response: Response, expected: Expected): void {
@@ -252,6 +253,7 @@ export class Auditor {
     const latest = Math.floor(this.latestMs() / 1000);
     const generation = model.generation(senderId, keyGeneration, latest);
     if (generation === null) return;
+    if (this.history.changing(senderId)) return;
     const terminal = model.terminals.get(senderId)!;
     if (!terminal.keys.some(({ version }) => version === generation.keyVersion)) return;
     if (generation.macAlgorithm !== terminal.macAlgorithm) return;

@@ -65,8 +65,8 @@ export class History {
   private readonly intents = new Map<string, Intent>();
   /** Commands handed to the node that lives, in order. */
   private queue: QueuedCommand[] = [];
-  /** Server nonces given out, by terminal and terminal nonce. */
-  readonly challenges = new Map<string, string>();
+  /** Nonces of challenges that were answered: terminal, its nonce, the server's. */
+  readonly challenges = new Set<string>();
   private readonly tokens = new Map<string, string>();
   private remaking = false;
   /** The frame of the entry before, when it was an 0800, and under which generation it came. */
@@ -101,6 +101,14 @@ export class History {
   /** The process is gone, and what it had not written of its queue. */
   dropQueue(): void {
     this.queue = [];
+  }
+
+  /** Whether a change of a terminal is on its way. */
+  changing(terminalId: number): boolean {
+    return this.queue.some(({ bytesHex }) => {
+      const intent = this.intents.get(bytesHex);
+      return intent?.kind === "terminal" && intent.terminalId === terminalId;
+    });
   }
 
   /** Takes the next block. */
@@ -298,8 +306,9 @@ export class History {
   }
 
   private checkProof(terminalId: number, opened: ModelGeneration): void {
-    const given = this.challenges.get(`${terminalId}/${hexOf(opened.terminalNonce)}`);
-    check(given === hexOf(opened.serverNonce), "a sign-on is proved", `session ${terminalId}`);
+    const nonces = `${hexOf(opened.terminalNonce)}/${hexOf(opened.serverNonce)}`;
+    const given = this.challenges.has(`${terminalId}/${nonces}`);
+    check(given, "a sign-on is proved", `session ${terminalId}`);
   }
 
   /** Sessions over the most that may be: those that have expired are ended. */

@@ -65,7 +65,7 @@ export class Life {
   /** Stops as a server does: answers what was taken, then a last checkpoint. */
   async stop(): Promise<void> {
     await this.core.drain();
-    await this.checkpointer.run();
+    await this.checkpointer.last();
     await this.core.close();
     this.host.alive = false;
   }

@@ -242,7 +242,8 @@ class Simulation {
         return !gate.idle && model.terminals.get(gate.registration.terminalId)?.open === true;
       });
     };
-    while (!this.office.idle || open() || world.auditor.unanswered > 0) {
+    const down = () => this.node.life === null || !this.office.idle;
+    while (down() || open() || world.auditor.unanswered > 0) {
       await step();
       if (world.timeline.nowUs < endUs) continue;
       throw new Broken("without faults, everyone is answered in the end", "node");
