@@ -52,6 +52,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
+    await journal.confirm();
     const host = systemHost(options.clock);
     const core = new Core({ config, engine, journal, vault, metrics, host });
     await core.macs.calibrate();

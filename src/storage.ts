@@ -35,6 +35,18 @@ export class JournalStore {
     return durable(this.blocks.put(firstPosition, bytes));
   }
 
+  /**
+   * Puts on disk what was found. A process that was killed may have left blocks in the kernel's
+   * memory only, and a checkpoint must not come to the disk before its blocks. One durable write
+   * takes all before it with it: the last block is put again. To be awaited before serving.
+   */
+  async confirm(): Promise<void> {
+    for (const key of this.blocks.getKeys({ start: Number.MAX_SAFE_INTEGER, reverse: true })) {
+      await this.append(key, Uint8Array.from(this.blocks.get(key)!));
+      return;
+    }
+  }
+
   /** Blocks from the one that holds `position` on, in order. */
   *from(position: number): Generator<Uint8Array> {
     const first = this.keyOf(position) ?? position;

@@ -74,6 +74,11 @@ export class FalseFile {
       this.flushed(operations);
     }
     this.unflushed = [];
+    this.restore();
+  }
+
+  /** Takes away what is torn: back to what was on disk. */
+  restore(): void {
     this.visible = new Map(this.durable);
   }
 }

@@ -19,14 +19,18 @@ export class Life {
   readonly host: FalseHost;
   readonly engine: Engine;
   readonly checkpointPosition: number;
-  private readonly core: Core;
-  private readonly checkpointer: Checkpointer;
+  private core: Core | null = null;
+  private checkpointer: Checkpointer | null = null;
   private readonly databases: FalseDatabase[] = [];
 
-  /** Recovers and serves. Throws what recovery says when the disk cannot be trusted. */
+  /**
+   * Recovers, and serves when what it found is on disk. Throws what recovery says when the disk
+   * cannot be trusted.
+   */
   constructor(
     private readonly world: World,
     failStopped: () => void,
+    serving: () => void,
   ) {
     const { timeline, clock, chance, plan } = world;
     this.host = new FalseHost(timeline, clock, chance, failStopped);
@@ -36,37 +40,50 @@ export class Life {
     const recovery = recover(config, journal, tables);
     this.engine = recovery.engine;
     this.checkpointPosition = recovery.checkpointPosition;
-    const { engine, host } = this;
-    const metrics = new Metrics();
-    this.core = new Core({ config, engine, journal, vault: world.vault, metrics, host });
-    this.checkpointer = new Checkpointer(
-      engine,
-      this.core,
-      tables,
-      metrics,
-      host,
-      recovery.checkpointPosition,
+    journal.confirm().then(
+      () => {
+        if (!this.host.alive) return;
+        this.serve(journal, tables);
+        serving();
+      },
+      () => this.host.failStop("the journal could not be put on disk"),
     );
+  }
+
+  /** Whether frames are taken. */
+  get serves(): boolean {
+    return this.core !== null && this.host.alive;
+  }
+
+  private serve(journal: JournalStore, tables: TableStore): void {
+    const { config } = this.world.plan;
+    const { vault } = this.world;
+    const { engine, host, checkpointPosition } = this;
+    const metrics = new Metrics();
+    const core = new Core({ config, engine, journal, vault, metrics, host });
+    this.core = core;
+    const position = checkpointPosition;
+    this.checkpointer = new Checkpointer(engine, core, tables, metrics, host, position);
   }
 
   /** Hands a frame to the core; returns FRAME_PROBLEM. */
   receive(reply: Reply, bytes: Uint8Array): number {
-    return this.core.receive(reply, Uint8Array.from(bytes).buffer);
+    return this.core!.receive(reply, Uint8Array.from(bytes).buffer);
   }
 
   execute(batch: CommandBatch): Promise<CommandResult> {
-    return this.core.execute(batch);
+    return this.core!.execute(batch);
   }
 
   checkpoint(): Promise<void> {
-    return this.checkpointer.run();
+    return this.checkpointer!.run();
   }
 
   /** Stops as a server does: answers what was taken, then a last checkpoint. */
   async stop(): Promise<void> {
-    await this.core.drain();
-    await this.checkpointer.last();
-    await this.core.close();
+    await this.core!.drain();
+    await this.checkpointer!.last();
+    await this.core!.close();
     this.host.alive = false;
   }
 

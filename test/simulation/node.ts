@@ -13,8 +13,8 @@ export class SimulatedNode {
   crashes = 0;
   checkpoints = 0;
   private readonly inspection: Inspection;
-  /** Blocks known to be on disk. */
-  private durableBlocks = 0;
+  /** Blocks known to be on disk, by position. */
+  private readonly durable = new Map<number, Uint8Array>();
   private tornKey = 0;
   private checkpointsOver = false;
 
@@ -40,15 +40,20 @@ export class SimulatedNode {
   start(): void {
     const { world } = this;
     if (world.journalFile.visible.has(this.tornKey)) this.refuseTorn();
-    const life = new Life(world, () => this.ended("it stopped itself"));
+    const stopped = () => this.ended("it stopped itself");
+    const life = new Life(world, stopped, () => this.serves(life));
     this.life = life;
-    world.dead = false;
     this.checkpointsOver = false;
     this.catchUp();
     world.auditor.history.dropQueue();
     this.inspection.inspect(life.engine);
     const { position } = life.engine.state.registers;
-    world.trace.note("node", `serves from ${position}, checkpoint ${life.checkpointPosition}`);
+    world.trace.note("node", `found ${position}, checkpoint ${life.checkpointPosition}`);
+  }
+
+  private serves(life: Life): void {
+    this.world.trace.note("node", "serves");
+    this.world.dead = false;
     this.restarted(life);
   }
 
@@ -67,17 +72,18 @@ export class SimulatedNode {
       file.cutPower(survivors);
       const torn = file === journalFile && next !== undefined && chance.hit(0.2);
       if (!torn) continue;
-      this.tornKey = next.key as number;
       const bytes = Buffer.from(next.value!);
       bytes.fill(0, chance.below(bytes.length - 1) & ~7);
-      if (Buffer.compare(bytes, next.value!) !== 0) file.visible.set(this.tornKey, bytes);
+      if (Buffer.compare(bytes, next.value!) === 0) continue;
+      this.tornKey = next.key as number;
+      file.visible.set(this.tornKey, bytes);
     }
   }
 
   /** Begins a checkpoint, unless one has failed in this life. */
   checkpoint(): void {
     const { life, world } = this;
-    if (life === null || this.checkpointsOver) return;
+    if (life === null || !life.serves || this.checkpointsOver) return;
     life.checkpoint().then(
       () => {
         this.checkpoints++;
@@ -93,7 +99,7 @@ export class SimulatedNode {
   /** Bytes arrive on a connection. Returns whether it is still good. */
   receive(reply: Reply, bytes: Uint8Array, tampered: boolean): boolean {
     const { life } = this;
-    if (life === null) return false;
+    if (life === null || !life.serves) return false;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const sound = frameProblem(view, 0, bytes.length) === FRAME_PROBLEM.NONE;
     if (sound) this.world.auditor.delivered({ ...readFrameHeader(view, 0), tampered });
@@ -119,20 +125,21 @@ export class SimulatedNode {
 
   private flushed(position: number, bytes: Uint8Array): void {
     const { history } = this.world.auditor;
-    this.durableBlocks++;
     this.world.trace.note("block", `${position} on disk`);
-    if (history.blocks.length < this.durableBlocks) history.take(bytes);
-    else {
-      const taken = history.blocks[this.durableBlocks - 1]!;
-      if (Buffer.compare(taken, bytes) !== 0) throw new Broken("a block has changed", "block");
+    const count = this.durable.size;
+    const before = this.durable.get(position) ?? history.blocks[count];
+    if (before !== undefined && Buffer.compare(before, bytes) !== 0) {
+      throw new Broken("a block has changed", "block");
     }
+    if (before === undefined) history.take(bytes);
+    this.durable.set(position, bytes);
   }
 
   /** History takes what the node has found, and forgets what power took away. */
   private catchUp(): void {
     const { history } = this.world.auditor;
     const blocks = [...this.world.journalFile.visible].sort((a, b) => Number(a[0]) - Number(b[0]));
-    if (blocks.length < this.durableBlocks) throw new Broken("the false disk lost a block", "disk");
+    if (blocks.length < this.durable.size) throw new Broken("the false disk lost a block", "disk");
     history.remake(Math.min(blocks.length, history.blocks.length));
     for (const [, bytes] of blocks.slice(history.blocks.length)) history.take(bytes);
   }
@@ -142,7 +149,11 @@ export class SimulatedNode {
     const { world } = this;
     let refused = "";
     try {
-      new Life(world, () => {}).host.alive = false;
+      new Life(
+        world,
+        () => {},
+        () => {},
+      ).host.alive = false;
     } catch (error) {
       refused = (error as Error).message;
     }
@@ -150,7 +161,7 @@ export class SimulatedNode {
       throw new Broken(`a torn block is not refused: ${refused}`, "block");
     }
     world.trace.note("node", refused);
-    world.journalFile.visible.delete(this.tornKey);
+    world.journalFile.restore();
     this.tornKey = 0;
   }
 }

@@ -157,7 +157,7 @@ class Simulation {
     this.again(plan.checkpointMs, () => this.node.checkpoint());
     this.again(plan.commandMs, () => {
       if (!world.healed) this.office.change();
-      if (this.node.life !== null) this.office.give(this.node.life);
+      if (this.node.life?.serves) this.office.give(this.node.life);
     });
     this.again(300, () => {
       if (!world.healed) chance.pick(this.gates).restart();
@@ -204,7 +204,7 @@ class Simulation {
   private arrive(gate: Gate, bytes: Uint8Array, tampered: boolean, delayUs: number): void {
     this.world.timeline.after(delayUs, () => {
       const { life } = this.node;
-      if (life === null) return;
+      if (life === null || !life.serves) return;
       let reply = this.replies.get(gate);
       if (reply === undefined) {
         reply = life.reply((answer) => this.leave(gate, answer));
@@ -242,7 +242,7 @@ class Simulation {
         return !gate.idle && model.terminals.get(gate.registration.terminalId)?.open === true;
       });
     };
-    const down = () => this.node.life === null || !this.office.idle;
+    const down = () => !this.node.life?.serves || !this.office.idle;
     while (down() || open() || world.auditor.unanswered > 0) {
       await step();
       if (world.timeline.nowUs < endUs) continue;
