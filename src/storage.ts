@@ -150,9 +150,21 @@ export class TableStore {
   /**
    * Completes a checkpoint: all pages that were put are on disk, then its documents and its head,
    * in one transaction. Rejects when anything of it failed; then no later one may be completed,
-   * for the pages that failed are not dirty any more.
+   * for the pages and documents that failed are not taken for changed any more.
    */
   async putHead(head: CheckpointHead, documents: readonly [string, Uint8Array][]): Promise<void> {
+    try {
+      await this.writeHead(head, documents);
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
+  }
+
+  private async writeHead(
+    head: CheckpointHead,
+    documents: readonly [string, Uint8Array][],
+  ): Promise<void> {
     await durable(this.lastPut);
     if (this.failed) throw new Error("a page of the checkpoint was not written");
     const transaction = this.store.transaction(() => {
