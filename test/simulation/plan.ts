@@ -74,7 +74,7 @@ export function drawPlan(chance: Chance): Plan {
       cut: rate(chance, 0.02),
       changed: rate(chance, 0.02),
     },
-    crashMs: chance.pick([80, 300, 1500]),
+    crashMs: chance.pick([30, 80, 300, 1500]),
     checkpointMs: chance.pick([15, 60, 400]),
     commandMs: chance.pick([4, 20, 100]),
     clockMs: chance.pick([150, 1000, 1e9]),

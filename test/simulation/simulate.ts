@@ -1,6 +1,7 @@
 // `npm run simulate -- --seed N --seconds S [--trace]`: runs seed after seed from N on until S
 // seconds are over. One line tells how far it is; the first broken promise ends it with exit code
-// 1, its seed, its step and a minimal trace. `--seed N --seconds 0` runs that one seed.
+// 1, its seed, its step and a minimal trace. `--seed N --seconds 0` runs that one seed, `--runs R`
+// runs R of them.
 
 import { randomInt } from "node:crypto";
 import { performance } from "node:perf_hooks";
@@ -11,11 +12,13 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string" },
     seconds: { type: "string", default: "60" },
+    runs: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
 const first = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
 const seconds = Number(values.seconds);
+const runsMax = values.runs === undefined ? null : Number(values.runs);
 if (!Number.isInteger(first) || first < 0 || first >= 2 ** 32 || !(seconds >= 0)) {
   process.stderr.write("simulate: --seed is 0 to 4294967295, --seconds is 0 and up\n");
   process.exit(2);
@@ -35,7 +38,7 @@ for (let seed = first; ; seed = (seed + 1) % 2 ** 32) {
   if (result.broken !== "") fail(result);
   const elapsed = (performance.now() - started) / 1000;
   progress(seed, elapsed);
-  if (elapsed >= seconds) break;
+  if (runsMax === null ? elapsed >= seconds : total.runs >= runsMax) break;
 }
 process.stderr.write("\n");
 process.stdout.write(`${JSON.stringify({ first, ...total, broken: 0 })}\n`);
