@@ -10,23 +10,23 @@ import {
   deriveSessionKeys,
   deriveSignOnKey,
   FRAME_HEADER_SIZE,
-  type FrameHeader,
   FRAME_MAC_SIZE,
-  frameVerified,
+  type FrameHeader,
   FUNCTION_SIGN_ON,
+  frameVerified,
+  MANAGEMENT_RECORD_SIZE,
   type Mac,
   type Management,
-  MANAGEMENT_RECORD_SIZE,
   MTI_MANAGEMENT_REQUEST,
   NONCE_SIZE,
-  type Outcome,
   OUTCOME_RECORD_SIZE,
+  type Outcome,
   readFrameHeader,
   readManagement,
   readOutcome,
-  sealFrame,
   SIGN_ON_CHALLENGE,
   SIGN_ON_PROOF,
+  sealFrame,
   USE_RECORD_SIZE,
   type UseRecord,
   writeFrameHeader,
@@ -73,10 +73,7 @@ export class RawSocket {
   next(): Promise<Uint8Array> {
     const bytes = this.received.shift();
     if (bytes) return Promise.resolve(bytes);
-    return within(
-      "a message",
-      new Promise((resolve) => this.waiting.push(resolve)),
-    );
+    return within("a message", new Promise((resolve) => this.waiting.push(resolve)));
   }
 
   /** Messages that have arrived and were not taken. */

@@ -24,8 +24,8 @@ import {
   MTI_USE_RESPONSE,
   NONCE_SIZE,
   OUTCOME_FLAG_WOULD_DECLINE,
-  readManagement,
   REASON,
+  readManagement,
   SIGN_ON_CHALLENGE,
   SIGN_ON_PROOF,
 } from "../protocol/index.js";

@@ -212,11 +212,7 @@ export class Auditor {
     this.seen(outcome.rrn);
   }
 
-  private checkRefusal(
-    response: Response,
-    inFlight: number,
-    tampered: boolean,
-  ): void {
+  private checkRefusal(response: Response, inFlight: number, tampered: boolean): void {
     this.refusals++;
     const key = frameKey(response);
     check(response.count === 0 && response.bytes.length === 48, "a refusal has no body", key);
@@ -257,7 +253,9 @@ export class Auditor {
     const terminal = model.terminals.get(senderId)!;
     if (!terminal.keys.some(({ version }) => version === generation.keyVersion)) return;
     if (generation.macAlgorithm !== terminal.macAlgorithm) return;
-    const underWay = [...this.open.keys()].some((key) => key.startsWith(`${MANAGEMENT}/${senderId}/`));
+    const underWay = [...this.open.keys()].some((key) =>
+      key.startsWith(`${MANAGEMENT}/${senderId}/`),
+    );
     check(underWay, "a session in force is known", frameKey(response));
   }
 
@@ -268,11 +266,7 @@ export class Auditor {
     check(times > 1 || behind > 255, "a new sequence number is taken", frameKey(response));
   }
 
-  private checkOverload(
-    response: Response,
-    sent: SentFrame | undefined,
-    inFlight: number,
-  ): void {
+  private checkOverload(response: Response, sent: SentFrame | undefined, inFlight: number): void {
     if (response.mti === 0x0810 || this.stopping) return;
     const { recordsInFlightMax, recordsPerFrameMax } = this.limits;
     const count = sent?.uses.length ?? 0;

@@ -49,12 +49,13 @@ export class FalseHost implements Host {
   /** Goes a little forward at each look, so that slices of work have an end. */
   monotonicMs(): number {
     this.monotonic = Math.max(this.monotonic, this.timeline.nowUs / 1000);
-    this.monotonic += this.chance.below(8) * 0.05;
+    this.monotonic += this.chance.below(8) * 0.2;
     return this.monotonic;
   }
 
   soon(task: () => void): void {
-    this.plan(1 + this.chance.below(40), task);
+    // The event loop is busy with something else now and then.
+    this.plan(1 + this.chance.below(this.chance.hit(0.2) ? 3000 : 40), task);
   }
 
   after(ms: number, task: () => void): void {

@@ -3,7 +3,12 @@
 
 import type { FrameHeader, Management } from "../../protocol/decode.js";
 import { readFrameHeader, readManagement } from "../../protocol/decode.js";
-import { frameVerified, sealFrame, writeFrameHeader, writeManagement } from "../../protocol/encode.js";
+import {
+  frameVerified,
+  sealFrame,
+  writeFrameHeader,
+  writeManagement,
+} from "../../protocol/encode.js";
 import { deriveSessionKeys, deriveSignOnKey } from "../../protocol/kdf.js";
 import { createMac, type Mac } from "../../protocol/mac.js";
 import { frameKey } from "./history.js";
@@ -189,7 +194,9 @@ export class Gate {
     if (header.count === 0) return;
     const record = readManagement(view, 32);
     if (record.functionCode !== KEY_CHANGE || this.session !== session) return;
-    this.session = this.derive(record.keyGeneration, record, session.keyVersion);
+    const opened = this.derive(record.keyGeneration, record, session.keyVersion);
+    // Some go on under the old keys until they are told that these have ended.
+    if (!this.world.chance.hit(0.3)) this.session = opened;
     this.flush();
   }
 

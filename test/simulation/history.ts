@@ -4,12 +4,7 @@
 // The twist: blocks found after a kill may be visible and not durable yet. They are taken like the
 // others, and when a power cut takes them away again, the history is made anew without them.
 
-import {
-  Model,
-  type ModelGeneration,
-  type ModelOutcome,
-  type ModelRules,
-} from "./model.js";
+import { Model, type ModelGeneration, type ModelOutcome, type ModelRules } from "./model.js";
 import { execute, type Intent } from "./model-commands.js";
 import { judgeUse, takeUse, useKey } from "./model-uses.js";
 import { Broken } from "./trace.js";
@@ -252,7 +247,11 @@ export class History {
     if (action !== 1) {
       const { senderId, functionCode } = before?.frame ?? { senderId: 0, functionCode: 0 };
       const code = senderId === terminalId ? functionCode : 0;
-      check(code === (action === 2 ? KEY_CHANGE : SIGN_OFF), "a session changes as asked", "session");
+      check(
+        code === (action === 2 ? KEY_CHANGE : SIGN_OFF),
+        "a session changes as asked",
+        "session",
+      );
     }
     if (action === 3) this.signOff(terminalId);
     else this.open(terminalId, action, view, entry.records, before);
@@ -355,7 +354,8 @@ export class History {
     const exact = this.intents.get(bytesHex);
     if (exact !== undefined) return exact;
     const numbered = this.intents.get(withEntryId(bytesHex, 0));
-    if (numbered === undefined) throw new Broken("a command that no one gave is recorded", "command");
+    if (numbered === undefined)
+      throw new Broken("a command that no one gave is recorded", "command");
     return numbered;
   }
 }

@@ -1,15 +1,15 @@
 // One life of a node: the real stores, recovery, core and checkpointer over a false disk and a
 // false process, from its start to its crash or stop.
 
-import { Core } from "../../src/core.js";
+import type { Engine } from "../../engine/engine.js";
 import { Checkpointer } from "../../src/checkpointer.js";
 import type { CommandBatch, CommandResult } from "../../src/command-sink.js";
+import { Core } from "../../src/core.js";
 import type { Database, OpenDatabase } from "../../src/database.js";
 import type { Reply } from "../../src/frame-slot.js";
 import { Metrics } from "../../src/metrics.js";
 import { recover } from "../../src/recover.js";
 import { JournalStore, TableStore } from "../../src/storage.js";
-import type { Engine } from "../../engine/engine.js";
 import { FalseDatabase, type FalseFile, NO_DISK_FAULTS } from "./false-disk.js";
 import { FalseHost } from "./false-host.js";
 import { Broken } from "./trace.js";

@@ -40,7 +40,10 @@ async function attempt(mutation: Mutation): Promise<string[] | null> {
   const sound = readFileSync(path, "utf8");
   const count = sound.split(mutation.from).length - 1;
   if (count !== 1) throw new Error(`"${mutation.name}": its text stands ${count} times`);
-  writeFileSync(path, sound.replace(mutation.from, () => mutation.to));
+  writeFileSync(
+    path,
+    sound.replace(mutation.from, () => mutation.to),
+  );
   try {
     const output = await run();
     const found = /^BROKEN seed (\d+) step (\d+): (.*)$/m.exec(output);

@@ -1,7 +1,7 @@
 // The node of a run: alive or not, crashed and started again, with what each start must find.
 
-import { FRAME_PROBLEM } from "../../protocol/frame-problem.js";
 import { frameProblem, readFrameHeader } from "../../protocol/decode.js";
+import { FRAME_PROBLEM } from "../../protocol/frame-problem.js";
 import type { Reply } from "../../src/frame-slot.js";
 import { Inspection } from "./inspection.js";
 import { Life } from "./life.js";

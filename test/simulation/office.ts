@@ -145,22 +145,24 @@ export class Office {
     const { kind } = batch.orders[0]!;
     const { trace } = this.world;
     trace.note("command", `${batch.orders.length} of kind ${kind} given`);
-    void life.execute({ kind, count: batch.orders.length, bytes }).then(({ outcomes, positions }) => {
-      if (!life.host.alive) throw new Broken("a command is answered by the dead", "command");
-      history.settleRefused(batch.orders.length - expected.length);
-      expected.forEach(({ outcome, position }, i) => {
-        const got = OUTCOMES[outcomes[i]!]!;
-        trace.note("command", `${got} at ${positions[i]}`);
-        if (got !== outcome || positions[i] !== position) {
-          const text = `a command is ${got} at ${positions[i]}, and must be ${outcome}`;
-          throw new Broken(`${text} at ${position}`, "command");
-        }
-        this.world.auditor.seen(position);
+    void life
+      .execute({ kind, count: batch.orders.length, bytes })
+      .then(({ outcomes, positions }) => {
+        if (!life.host.alive) throw new Broken("a command is answered by the dead", "command");
+        history.settleRefused(batch.orders.length - expected.length);
+        expected.forEach(({ outcome, position }, i) => {
+          const got = OUTCOMES[outcomes[i]!]!;
+          trace.note("command", `${got} at ${positions[i]}`);
+          if (got !== outcome || positions[i] !== position) {
+            const text = `a command is ${got} at ${positions[i]}, and must be ${outcome}`;
+            throw new Broken(`${text} at ${position}`, "command");
+          }
+          this.world.auditor.seen(position);
+        });
+        this.answered += expected.length;
+        this.batches.splice(this.batches.indexOf(batch as (typeof this.batches)[number]), 1);
+        if (!this.world.dead) this.give(life);
       });
-      this.answered += expected.length;
-      this.batches.splice(this.batches.indexOf(batch as (typeof this.batches)[number]), 1);
-      if (!this.world.dead) this.give(life);
-    });
   }
 
   private cardEvents(): Order[] {

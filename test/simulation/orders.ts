@@ -127,11 +127,7 @@ export function organisationOrder(organisationId: number, domains: number, open:
   return { kind: COMMAND.ORGANISATION, bytes: new TextEncoder().encode(text), intent };
 }
 
-export function catalogueOrder(
-  version: number,
-  effectiveDate: number,
-  items: ModelItem[],
-): Order {
+export function catalogueOrder(version: number, effectiveDate: number, items: ModelItem[]): Order {
   const text = JSON.stringify({
     version,
     effectiveDate,

@@ -58,7 +58,7 @@ export function drawPlan(chance: Chance): Plan {
       ...businessDay,
     },
     startMs: START_MS + chance.below(86_400_000),
-    cards: chance.pick([40, 300, 900]),
+    cards: chance.pick([40, 300, 1500]),
     gates: chance.between(3, 12),
     concentrators: chance.between(1, 3),
     disk: {

@@ -1,13 +1,13 @@
 // What terminals ask: uses of every kind, most of them sound, some with a field that is wrong, some
 // that a terminal of another make might send, and reversals of what was asked before.
 
+import { writeUseRecord } from "../../protocol/encode.js";
 import {
   MTI_REVERSAL_ADVICE,
   MTI_REVERSAL_REQUEST,
   MTI_USE_ADVICE,
   MTI_USE_REQUEST,
 } from "../../protocol/mti.js";
-import { writeUseRecord } from "../../protocol/encode.js";
 import { dateOf } from "./model.js";
 import { mediumOf, panOf } from "./orders.js";
 import type { World } from "./world.js";

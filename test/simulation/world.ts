@@ -3,8 +3,8 @@
 import { deriveVaultKeys, KeyVault } from "../../src/vault.js";
 import { Auditor } from "./auditor.js";
 import { Chance } from "./chance.js";
-import { FalseClock } from "./false-host.js";
 import { FalseFile } from "./false-disk.js";
+import { FalseClock } from "./false-host.js";
 import { drawPlan, type Plan } from "./plan.js";
 import { Timeline } from "./timeline.js";
 import { Trace } from "./trace.js";
