@@ -246,9 +246,9 @@ export function writeCardEvent(bytes: Uint8Array, offset: number, c: CardEventCo
 export function readCardEvent(bytes: Uint8Array, offset: number): CardEventCommand {
   const view = viewOf(bytes, offset, CARD_EVENT_SIZE);
   return {
-    token: bytes.slice(offset, offset + 16),
-    holderToken: bytes.slice(offset + 16, offset + 32),
-    previousToken: bytes.slice(offset + 32, offset + 48),
+    token: copied(bytes, offset, 16),
+    holderToken: copied(bytes, offset + 16, 16),
+    previousToken: copied(bytes, offset + 32, 16),
     regionCode: view.getUint32(48, true),
     event: view.getUint8(52),
     medium: view.getUint8(53),
@@ -280,7 +280,7 @@ export function writeListEntry(bytes: Uint8Array, offset: number, c: ListEntryCo
 export function readListEntry(bytes: Uint8Array, offset: number): ListEntryCommand {
   const view = viewOf(bytes, offset, LIST_ENTRY_SIZE);
   return {
-    subjectToken: bytes.slice(offset, offset + 16),
+    subjectToken: copied(bytes, offset, 16),
     subjectId: view.getUint32(16, true),
     subjectKind: view.getUint8(20),
     action: view.getUint8(21),
@@ -324,9 +324,8 @@ export function readTerminal(bytes: Uint8Array, offset: number): TerminalCommand
     status: view.getUint8(20),
     macAlgorithm: view.getUint8(21),
     masterKeyVersion: view.getUint32(24, true),
-    checkValue: bytes.slice(offset + 28, offset + 31),
-    wrappedKey:
-      wrappedKeySize === 0 ? null : bytes.slice(offset + 32, offset + 32 + wrappedKeySize),
+    checkValue: copied(bytes, offset + 28, 3),
+    wrappedKey: wrappedKeySize === 0 ? null : copied(bytes, offset + 32, wrappedKeySize),
   };
 }
 
@@ -352,10 +351,15 @@ export function readSession(bytes: Uint8Array, offset: number): SessionCommand {
     expiresAt: view.getUint32(8, true),
     action: view.getUint8(12),
     macAlgorithm: view.getUint8(13),
-    terminalNonce: bytes.slice(offset + 16, offset + 32),
-    serverNonce: bytes.slice(offset + 32, offset + 48),
+    terminalNonce: copied(bytes, offset + 16, 16),
+    serverNonce: copied(bytes, offset + 32, 16),
     masterKeyVersion: view.getUint32(48, true),
   };
+}
+
+/** A copy, also of a Buffer, whose own `slice` is a view: a reader's result outlives its bytes. */
+function copied(bytes: Uint8Array, offset: number, size: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(offset, offset + size));
 }
 
 function viewOf(bytes: Uint8Array, offset: number, size: number): DataView {

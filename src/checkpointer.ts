@@ -1,10 +1,10 @@
 // Writes checkpoints: begins one between two blocks, writes its pages in slices of the event loop
 // that never hold it long, and completes it when its position is on disk in the journal too.
 
-import { performance } from "node:perf_hooks";
 import { Checkpoint } from "../engine/checkpoint.js";
 import type { Engine } from "../engine/engine.js";
 import type { Core } from "./core.js";
+import type { Host } from "./host.js";
 import type { Metrics } from "./metrics.js";
 import type { TableStore } from "./storage.js";
 
@@ -17,13 +17,14 @@ export class Checkpointer {
   /** Position of the last complete checkpoint. */
   position: number;
   private running: Promise<void> | null = null;
-  private timer: NodeJS.Timeout | null = null;
+  private timer: { stop(): void } | null = null;
 
   constructor(
     private readonly engine: Engine,
     private readonly core: Core,
     private readonly store: TableStore,
     private readonly metrics: Metrics,
+    private readonly host: Host,
     position: number,
   ) {
     this.position = position;
@@ -31,12 +32,11 @@ export class Checkpointer {
 
   /** Makes a checkpoint every `seconds`; `failed` is told when one could not be written. */
   start(seconds: number, failed: (error: unknown) => void): void {
-    this.timer = setInterval(() => void this.run().catch(failed), seconds * 1000);
-    this.timer.unref();
+    this.timer = this.host.every(seconds * 1000, () => void this.run().catch(failed));
   }
 
   stop(): void {
-    if (this.timer !== null) clearInterval(this.timer);
+    this.timer?.stop();
     this.timer = null;
   }
 
@@ -48,13 +48,19 @@ export class Checkpointer {
     return this.running;
   }
 
+  /** Makes a checkpoint of all that was done: one that is being made may have begun before. */
+  async last(): Promise<void> {
+    await this.running;
+    await this.run();
+  }
+
   private async write(): Promise<void> {
     const checkpoint = await this.begin();
     if (checkpoint === null) return;
     const { position } = checkpoint.head.registers;
-    while (!this.slice(checkpoint)) await turn();
+    while (!this.slice(checkpoint)) await this.turn();
     checkpoint.end();
-    while (this.core.committedPosition < position) await pause();
+    while (this.core.committedPosition < position) await this.pause();
     await this.store.putHead(checkpoint.head, checkpoint.documents);
     this.position = position;
     this.metrics.setCheckpointPosition(position);
@@ -78,22 +84,22 @@ export class Checkpointer {
   }
 
   private slice(checkpoint: Checkpoint): boolean {
-    const start = performance.now();
+    const start = this.host.monotonicMs();
     let done = false;
     let elapsed = 0;
     while (!done && elapsed < SLICE_MS) {
       done = checkpoint.step(PAGES_PER_STEP);
-      elapsed = performance.now() - start;
+      elapsed = this.host.monotonicMs() - start;
     }
     this.metrics.observeCheckpointSliceNs(elapsed * 1e6);
     return done;
   }
-}
 
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+  private turn(): Promise<void> {
+    return new Promise((resolve) => this.host.soon(resolve));
+  }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, COMMIT_POLL_MS));
+  private pause(): Promise<void> {
+    return new Promise((resolve) => this.host.after(COMMIT_POLL_MS, resolve));
+  }
 }

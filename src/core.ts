@@ -10,7 +10,6 @@
 // verified the batch before; a block is what was decided while the block before was committed.
 // Invariant: a frame's records count as in flight from receive to refuse or deliver.
 
-import { performance } from "node:perf_hooks";
 import { type Engine, REPEATED } from "../engine/engine.js";
 import { readUse, USE_WORDS, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
@@ -34,8 +33,8 @@ import { Batch, PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
 import type { Config } from "./config.js";
-import { failStop } from "./fail-stop.js";
 import { type FrameSlot, FrameSlots, type Reply } from "./frame-slot.js";
+import type { Host } from "./host.js";
 import { MacStage } from "./mac-stage.js";
 import { ANSWERED_AT_ONCE, Management } from "./management.js";
 import type { Metrics } from "./metrics.js";
@@ -66,8 +65,7 @@ export interface CoreParts {
   journal: JournalStore;
   vault: KeyVault;
   metrics: Metrics;
-  /** Milliseconds since 1970 UTC. */
-  clock(): number;
+  host: Host;
 }
 
 export class Core implements CommandSink {
@@ -95,7 +93,7 @@ export class Core implements CommandSink {
   private stopping = false;
   private boundaryTasks: (() => void)[] = [];
   private idleWaiters: (() => void)[] = [];
-  private readonly watch: NodeJS.Timeout;
+  private readonly watch: { stop(): void };
 
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
@@ -118,9 +116,8 @@ export class Core implements CommandSink {
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault);
     this.commands = new CommandQueue(engine);
-    this.management = new Management(config, engine, this.keys, parts.clock);
-    this.watch = setInterval(() => this.watchCommit(), WATCH_MS);
-    this.watch.unref();
+    this.management = new Management(config, engine, this.keys, parts.host);
+    this.watch = parts.host.every(WATCH_MS, () => this.watchCommit());
   }
 
   /**
@@ -142,7 +139,7 @@ export class Core implements CommandSink {
     }
     const frame = this.slots.take();
     frame.reply = reply;
-    frame.receivedMs = performance.now();
+    frame.receivedMs = this.parts.host.monotonicMs();
     frame.start = start;
     frame.size = size;
     frame.mti = mti;
@@ -183,7 +180,7 @@ export class Core implements CommandSink {
 
   async close(): Promise<void> {
     await this.drain();
-    clearInterval(this.watch);
+    this.watch.stop();
     await this.macs.close();
     this.keys.close();
   }
@@ -213,7 +210,7 @@ export class Core implements CommandSink {
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    setImmediate(this.turn);
+    this.parts.host.soon(this.turn);
   }
 
   /** A turn for what came while no turn could be taken. */
@@ -231,7 +228,7 @@ export class Core implements CommandSink {
   };
 
   private openBlock(): void {
-    this.parts.engine.openBlock(this.filling.writer, this.parts.clock());
+    this.parts.engine.openBlock(this.filling.writer, this.parts.host.nowMs());
   }
 
   private runCommands(): void {
@@ -368,11 +365,11 @@ export class Core implements CommandSink {
 
   /** Answers a frame that is refused as a whole, at once: nothing of it needs to be durable. */
   private refuse(frame: FrameSlot, reason: number): void {
-    const { metrics, clock } = this.parts;
+    const { metrics, host } = this.parts;
     metrics.countFrame(reason);
     const mac = UNAUTHENTICATED_REASONS.has(reason) ? null : (frame.keys?.response ?? null);
     const reply = frame.reply!;
-    reply.queue(refusalFrame(frame, reason, clock(), mac));
+    reply.queue(refusalFrame(frame, reason, host.nowMs(), mac));
     reply.flush();
     this.finished(frame);
   }
@@ -397,7 +394,7 @@ export class Core implements CommandSink {
     const writer = engine.seal();
     block.lastPosition = engine.state.registers.position;
     for (const task of this.boundaryTasks.splice(0)) task();
-    block.startedMs = performance.now();
+    block.startedMs = this.parts.host.monotonicMs();
     metrics.observeBatch(block.records);
     metrics.countJournalBytes(writer.size);
     journal
@@ -414,7 +411,7 @@ export class Core implements CommandSink {
   }
 
   private durable(block: PendingBlock): void {
-    this.parts.metrics.observeCommitNs((performance.now() - block.startedMs) * 1e6);
+    this.parts.metrics.observeCommitNs((this.parts.host.monotonicMs() - block.startedMs) * 1e6);
     this.committedPosition = block.lastPosition;
     block.durable = true;
     if (block.signed) this.deliver(block);
@@ -422,7 +419,7 @@ export class Core implements CommandSink {
 
   /** Sends the answers of a block, connection by connection, and lets the next one be committed. */
   private deliver(block: PendingBlock): void {
-    const nowMs = performance.now();
+    const nowMs = this.parts.host.monotonicMs();
     const { metrics } = this.parts;
     const replies: Reply[] = [];
     for (const frame of block.frames) {
@@ -470,16 +467,22 @@ export class Core implements CommandSink {
     const block = this.committing;
     if (block === null || block.durable) return;
     const { commitSecondsMax } = this.parts.config.journal;
-    if (performance.now() - block.startedMs < commitSecondsMax * 1000) return;
-    failStop("a commit of the journal took longer than journal.commitSecondsMax: check the disk");
+    if (this.parts.host.monotonicMs() - block.startedMs < commitSecondsMax * 1000) return;
+    this.parts.host.failStop(
+      "a commit of the journal took longer than journal.commitSecondsMax: check the disk",
+    );
   }
 
   private readonly commitFailed = (): void => {
-    failStop("a commit of the journal failed: check the disk and its free space, then start again");
+    this.parts.host.failStop(
+      "a commit of the journal failed: check the disk and its free space, then start again",
+    );
   };
 
   private readonly poolFailed = (): void => {
-    failStop("a thread of the MAC pool ended: start again, and report it if it comes back");
+    this.parts.host.failStop(
+      "a thread of the MAC pool ended: start again, and report it if it comes back",
+    );
   };
 }
 

@@ -3,7 +3,6 @@
 // Sign-on takes two steps. The challenge changes nothing and is answered at once; the proof opens
 // a session through the engine, so its answer waits for the block like any other.
 
-import { randomBytes } from "node:crypto";
 import {
   COMMAND,
   OUTCOME,
@@ -36,6 +35,7 @@ import { Arena } from "./arena.js";
 import type { PendingBlock } from "./batch.js";
 import type { Config } from "./config.js";
 import type { FrameSlot } from "./frame-slot.js";
+import type { Host } from "./host.js";
 import { beginResponse } from "./responses.js";
 import type { SessionKeys } from "./session-keys.js";
 
@@ -62,7 +62,7 @@ export class Management {
     private readonly config: Config,
     private readonly engine: Engine,
     private readonly keys: SessionKeys,
-    private readonly clock: () => number,
+    private readonly host: Host,
   ) {}
 
   fits(block: PendingBlock): boolean {
@@ -131,8 +131,8 @@ export class Management {
     if (this.challenges.size >= challengesMax) this.dropOldest();
     const challenge = {
       terminalNonce: record.terminalNonce,
-      serverNonce: new Uint8Array(randomBytes(NONCE_SIZE)),
-      expiresMs: this.clock() + challengeSeconds * 1000,
+      serverNonce: this.host.random(NONCE_SIZE),
+      expiresMs: this.host.nowMs() + challengeSeconds * 1000,
     };
     this.challenges.set(frame.senderId, challenge);
     this.scratch.clear();
@@ -141,7 +141,7 @@ export class Management {
       frame,
       1,
       MANAGEMENT_RECORD_SIZE,
-      this.clock(),
+      this.host.nowMs(),
       REASON.APPROVED,
     );
     const { serverNonce } = challenge;
@@ -155,7 +155,7 @@ export class Management {
   private proof(frame: FrameSlot, record: ManagementRecord, block: PendingBlock): number {
     const challenge = this.challenges.get(frame.senderId);
     this.challenges.delete(frame.senderId);
-    if (challenge === undefined || this.clock() >= challenge.expiresMs) {
+    if (challenge === undefined || this.host.nowMs() >= challenge.expiresMs) {
       return REASON.SIGN_ON_REFUSED;
     }
     const sameNonces =
@@ -177,7 +177,7 @@ export class Management {
   private keyChange(frame: FrameSlot, record: ManagementRecord, block: PendingBlock): number {
     this.takeFrame(frame);
     const generation = this.nextGeneration(frame);
-    const serverNonce = new Uint8Array(randomBytes(NONCE_SIZE));
+    const serverNonce = this.host.random(NONCE_SIZE);
     const { macAlgorithm, masterKeyVersion } = this.engine.state.sessions.seed(frame.sessionBase);
     if (macAlgorithm !== this.engine.state.parties.macAlgorithm(frame.senderRow)) {
       return REASON.NOT_SIGNED_ON;

@@ -8,11 +8,13 @@ import { Checkpointer } from "./checkpointer.js";
 import type { Config } from "./config.js";
 import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
+import { stopOnFailedCommit } from "./database.js";
+import { systemHost } from "./host.js";
 import { Metrics } from "./metrics.js";
 import { recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
 import { checkRules } from "./rules.js";
-import { JournalStore, stopOnFailedCommit, TableStore } from "./storage.js";
+import { JournalStore, TableStore } from "./storage.js";
 import { deriveVaultKeys, KeyVault, type VaultKeys } from "./vault.js";
 
 export interface Node {
@@ -52,10 +54,11 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
-    const clock = options.clock ?? Date.now;
-    const core = new Core({ config, engine, journal, vault, metrics, clock });
+    await journal.confirm();
+    const host = systemHost(options.clock);
+    const core = new Core({ config, engine, journal, vault, metrics, host });
     await core.macs.calibrate();
-    const checkpointer = new Checkpointer(engine, core, tables, metrics, checkpointPosition);
+    const checkpointer = new Checkpointer(engine, core, tables, metrics, host, checkpointPosition);
     return {
       config,
       engine,
@@ -70,7 +73,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
       close: async () => {
         checkpointer.stop();
         await core.drain();
-        await checkpointer.run();
+        await checkpointer.last();
         await core.close();
         await Promise.all([journal.close(), tables.close()]);
         lock.release();

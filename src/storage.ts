@@ -1,54 +1,50 @@
 // The stores on disk: the journal (blocks by their first position) and the tables (pages of
-// checkpoints, documents, the checkpoint's head). The one home of lmdb.
+// checkpoints, documents, the checkpoint's head).
 //
-// The twist of lmdb: the promise of `put` means visible, its `flushed` means on disk, and only the
-// second counts here. A page is kept twice, in slots of even and odd keys: a checkpoint writes to
-// the slot that does not hold the page of the last complete one, so that an unfinished checkpoint
-// leaves the one before it whole.
+// A write counts when it is on disk, not when it is visible. A page is kept twice, in slots of even
+// and odd keys: a checkpoint writes to the slot that does not hold the page of the last complete
+// one, so that an unfinished checkpoint leaves the one before it whole.
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
 import type { CheckpointHead } from "../engine/checkpoint.js";
 import { PAGE_ROWS, type Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
-import { failStop } from "./fail-stop.js";
+import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
 
-const OPTIONS = {
-  encoding: "binary" as const,
-  noSubdir: false,
-  safeRestore: true,
-  separateFlushed: true,
-  maxReaders: 64,
-};
 const HEAD_KEY = "head";
 /** Page keys: table id times this, plus page times two, plus slot. */
 const TABLE_KEY_RANGE = 2 ** 40;
 const PAGE_HEADER_SIZE = 8;
 
-interface Flushing extends Promise<boolean> {
-  flushed?: Promise<unknown>;
-}
-
 /** Resolves when what was put is on disk; rejects when any step failed. */
-async function durable(put: Promise<boolean>): Promise<void> {
+async function durable(put: Write): Promise<void> {
   await put;
-  await (put as Flushing).flushed;
+  await put.flushed;
 }
 
 /** The journal: blocks under their first positions. */
 export class JournalStore {
-  private readonly blocks: RootDatabase<Buffer, number>;
+  private readonly blocks: Database<number>;
 
-  constructor(folder: string, readOnly = false) {
-    const path = join(folder, "journal");
-    if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
-    this.blocks = open<Buffer, number>({ ...OPTIONS, path, readOnly });
+  constructor(folder: string, readOnly = false, open: OpenDatabase = openLmdb) {
+    this.blocks = open<number>(join(folder, "journal"), readOnly);
   }
 
   /** Appends a block; resolves when it is on disk. `bytes` must stay as they are until then. */
   append(firstPosition: number, bytes: Uint8Array): Promise<void> {
-    return durable(this.blocks.put(firstPosition, bytes as Buffer));
+    return durable(this.blocks.put(firstPosition, bytes));
+  }
+
+  /**
+   * Puts on disk what was found. A process that was killed may have left blocks in the kernel's
+   * memory only, and a checkpoint must not come to the disk before its blocks. One durable write
+   * takes all before it with it: the last block is put again. To be awaited before serving.
+   */
+  async confirm(): Promise<void> {
+    for (const key of this.blocks.getKeys({ start: Number.MAX_SAFE_INTEGER, reverse: true })) {
+      await this.append(key, Uint8Array.from(this.blocks.get(key)!));
+      return;
+    }
   }
 
   /** Blocks from the one that holds `position` on, in order. */
@@ -81,17 +77,15 @@ export class JournalStore {
 
 /** Pages and documents of the last checkpoints. */
 export class TableStore {
-  private readonly store: RootDatabase<Buffer, number | string>;
+  private readonly store: Database<number | string>;
   /** For each table id, which slot of each page the last complete checkpoint uses. */
   private readonly slots = new Map<number, Uint8Array>();
-  private lastPut: Promise<boolean> = Promise.resolve(true);
+  private lastPut: Write = Promise.resolve(true);
   private written: [Table, number, number][] = [];
   private failed = false;
 
-  constructor(folder: string) {
-    const path = join(folder, "tables");
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    this.store = open<Buffer, number | string>({ ...OPTIONS, path });
+  constructor(folder: string, open: OpenDatabase = openLmdb) {
+    this.store = open<number | string>(join(folder, "tables"), false);
   }
 
   /** The last complete checkpoint, or null. */
@@ -156,9 +150,21 @@ export class TableStore {
   /**
    * Completes a checkpoint: all pages that were put are on disk, then its documents and its head,
    * in one transaction. Rejects when anything of it failed; then no later one may be completed,
-   * for the pages that failed are not dirty any more.
+   * for the pages and documents that failed are not taken for changed any more.
    */
   async putHead(head: CheckpointHead, documents: readonly [string, Uint8Array][]): Promise<void> {
+    try {
+      await this.writeHead(head, documents);
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
+  }
+
+  private async writeHead(
+    head: CheckpointHead,
+    documents: readonly [string, Uint8Array][],
+  ): Promise<void> {
     await durable(this.lastPut);
     if (this.failed) throw new Error("a page of the checkpoint was not written");
     const transaction = this.store.transaction(() => {
@@ -184,23 +190,6 @@ export class TableStore {
     assert(slots.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
     return slots;
   }
-}
-
-/**
- * Ends the process when lmdb tells of a failed commit by a rejection that nobody can catch, as it
- * does beside those of the puts: what it would write next is not to be trusted.
- */
-export function stopOnFailedCommit(): void {
-  if (process.listeners("unhandledRejection").includes(onRejection)) return;
-  process.on("unhandledRejection", onRejection);
-}
-
-function onRejection(error: unknown): void {
-  if (!(error instanceof Error && "commitError" in error)) throw error;
-  failStop(
-    "the data folder could not be written: make room on its disk, then run the same again; " +
-      "what was answered or reported as done is there",
-  );
 }
 
 /** Blocks are read through Int32Array: a buffer that is not aligned is copied. */

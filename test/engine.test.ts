@@ -3,7 +3,8 @@
 
 import t, { type Test } from "tap";
 import { addDays, dayOfDate } from "../engine/calendar.js";
-import { CARD_EVENT, PARTY_STATUS } from "../engine/domain.js";
+import { COMMAND, LIST_ADD, LIST_ENTRY_SIZE, writeListEntry } from "../engine/commands.js";
+import { CARD_EVENT, LIST_CAUSE, LIST_SUBJECT, PARTY_STATUS } from "../engine/domain.js";
 import { State } from "../engine/state.js";
 import { formatValid, readUse, USE_DATE_WORD, USE_KINDS_WORD, Use } from "../engine/use.js";
 import {
@@ -424,5 +425,17 @@ t.test("a block takes what fits it and no more", async (t) => {
   kit.frame(Array.from({ length: 4096 }, () => ({})));
   t.equal(kit.state.cards.useCount(1), 4096);
   t.equal(kit.state.registers.position, kit.positions() + 4096, "each use takes one position");
+  checkReplay(t, kit);
+});
+
+t.test("a command may come in a Buffer, whose slice is no copy", async (t) => {
+  const kit = new EngineKit().usual();
+  const bytes = Buffer.alloc(LIST_ENTRY_SIZE);
+  const subject = { subjectToken: tokenOf(pan(1)), subjectId: 0, subjectKind: LIST_SUBJECT.CARD };
+  const terms = { scopeKind: 0, cause: LIST_CAUSE.FRAUD, scopeValue: 0, prefixDigits: 0 };
+  const times = { entryId: 0, fromTime: 0, untilTime: 0, organisationId: 0 };
+  writeListEntry(bytes, 0, { ...subject, ...terms, ...times, action: LIST_ADD });
+  kit.expectDone(kit.command(COMMAND.LIST_ENTRY, bytes));
+  t.equal(kit.use({ stan: 1 }).name, "CARD_LISTED");
   checkReplay(t, kit);
 });

@@ -1,0 +1,72 @@
+// The database under the stores: ordered keys, values of bytes, writes that become visible and
+// then durable. The one home of lmdb, and the seam where a simulator puts a false disk.
+//
+// The twist of lmdb: the promise of a write means visible, its `flushed` means on disk.
+
+import { mkdirSync } from "node:fs";
+import { open } from "lmdb";
+import { failStop } from "./fail-stop.js";
+
+const OPTIONS = {
+  encoding: "binary" as const,
+  noSubdir: false,
+  safeRestore: true,
+  separateFlushed: true,
+  maxReaders: 64,
+};
+
+/** Resolves when the write is visible; `flushed` resolves when it is on disk. */
+export interface Write extends Promise<boolean> {
+  flushed?: Promise<unknown>;
+}
+
+export interface KeyRange<K> {
+  start: K;
+  end?: K;
+  reverse?: boolean;
+  limit?: number;
+}
+
+export interface Database<K extends number | string> {
+  get(key: K): Buffer | undefined;
+  put(key: K, value: Uint8Array): Write;
+  remove(key: K): Write;
+  /** Makes the writes of `action` visible together or not at all. */
+  transaction(action: () => unknown): Write;
+  /** From `start` on, `end` not included; numbers come before strings. */
+  getRange(range: KeyRange<K>): Iterable<{ key: K; value: Buffer }>;
+  getKeys(range: KeyRange<K>): Iterable<K>;
+  getStats(): unknown;
+  close(): Promise<void>;
+}
+
+export type OpenDatabase = <K extends number | string>(
+  path: string,
+  readOnly: boolean,
+) => Database<K>;
+
+/** Opens the database in folder `path`, which is made when it is not there and may be written. */
+export const openLmdb: OpenDatabase = <K extends number | string>(
+  path: string,
+  readOnly: boolean,
+) => {
+  if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
+  return open<Buffer, K>({ ...OPTIONS, path, readOnly }) as unknown as Database<K>;
+};
+
+/**
+ * Ends the process when lmdb tells of a failed commit by a rejection that nobody can catch, as it
+ * does beside those of the puts: what it would write next is not to be trusted.
+ */
+export function stopOnFailedCommit(): void {
+  if (process.listeners("unhandledRejection").includes(onRejection)) return;
+  process.on("unhandledRejection", onRejection);
+}
+
+function onRejection(error: unknown): void {
+  if (!(error instanceof Error && "commitError" in error)) throw error;
+  failStop(
+    "the data folder could not be written: make room on its disk, then run the same again; " +
+      "what was answered or reported as done is there",
+  );
+}

@@ -1,0 +1,119 @@
+// The simulator, for some seconds: fixed seeds, a fresh one, the same one twice, and a canary that
+// must be found. What the false disk found in the stores stands here by itself, too.
+
+import { randomInt } from "node:crypto";
+import t from "tap";
+import { BLOCK_HASH_START } from "../engine/state.js";
+import { Table } from "../engine/table.js";
+import type { Database, OpenDatabase } from "../src/database.js";
+import { JournalStore, TableStore } from "../src/storage.js";
+import { Chance } from "./simulation/chance.js";
+import {
+  type DiskFaults,
+  FalseDatabase,
+  FalseFile,
+  NO_DISK_FAULTS,
+} from "./simulation/false-disk.js";
+import { type RunResult, simulate } from "./simulation/simulation.js";
+import { Timeline } from "./simulation/timeline.js";
+
+const FIXED_SEEDS = [2, 4, 9];
+
+function held(result: RunResult): string {
+  return [result.broken, ...result.trace].join("\n").trim();
+}
+
+t.test("fixed seeds: every promise holds", async (t) => {
+  for (const seed of FIXED_SEEDS) {
+    const result = await simulate(seed);
+    t.equal(held(result), "", `seed ${seed}`);
+    t.ok(result.answers > 100 && result.repeats > 0, "uses and repeats are answered");
+    t.ok(result.crashes > 0 && result.commands > 50, "nodes crash, and commands are answered");
+  }
+});
+
+t.test("a fresh seed: every promise holds", async (t) => {
+  const seed = randomInt(2 ** 31);
+  const result = await simulate(seed);
+  t.equal(held(result), "", `seed ${seed}: npm run simulate -- --seed ${seed} --seconds 0`);
+});
+
+t.test("the same seed is the same run, byte for byte", async (t) => {
+  const [first, second, other] = [await simulate(2), await simulate(2), await simulate(4)];
+  t.equal(first.digest, second.digest);
+  t.same(first, second);
+  t.not(first.digest, other.digest);
+});
+
+t.test("a canary: an answer before its commit is found", async (t) => {
+  const { append } = JournalStore.prototype;
+  JournalStore.prototype.append = function (firstPosition, bytes) {
+    append.call(this, firstPosition, Uint8Array.from(bytes)).catch(() => {});
+    return Promise.resolve();
+  };
+  try {
+    const result = await simulate(2);
+    t.match(result.broken, /^(answered and not durable|a command that must be done is not)/);
+    t.ok(result.step > 0 && result.trace.length > 0, "with its step and a trace");
+  } finally {
+    JournalStore.prototype.append = append;
+  }
+});
+
+/** A process with a disk of its own, for one store. */
+function disk(file: FalseFile, timeline: Timeline, faults: DiskFaults = NO_DISK_FAULTS) {
+  const chance = new Chance(1);
+  const database = new FalseDatabase(
+    file,
+    timeline,
+    chance,
+    faults,
+    () => true,
+    () => {},
+  );
+  const open: OpenDatabase = <K extends number | string>() => database as unknown as Database<K>;
+  return { database, open };
+}
+
+async function runOut(timeline: Timeline): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  while (await timeline.step());
+}
+
+t.test("what a killed process left in memory is put on disk at the next start", async (t) => {
+  const timeline = new Timeline();
+  const file = new FalseFile();
+  const killed = new JournalStore("", false, disk(file, timeline).open);
+  void killed.append(1, Buffer.alloc(128, 1));
+  await timeline.step();
+  t.ok(file.visible.has(1) && file.unflushed.length === 1, "visible, and not durable");
+  const next = new JournalStore("", false, disk(file, new Timeline()).open);
+  void next.confirm();
+  const restarted = new Timeline();
+  const last = new JournalStore("", false, disk(file, restarted).open);
+  const confirmed = last.confirm();
+  await runOut(restarted);
+  await confirmed;
+  file.cutPower(0);
+  t.same(file.visible.get(1), Buffer.alloc(128, 1), "a power cut does not take it");
+});
+
+t.test("no checkpoint is completed after one whose head failed", async (t) => {
+  const timeline = new Timeline();
+  const file = new FalseFile();
+  const faults = { ...NO_DISK_FAULTS, failWrite: 1 };
+  const tables = new TableStore("", disk(file, timeline, faults).open);
+  const table = new Table(1, "cards", 12, 100);
+  const registers = { position: 1, timeMs: 1, blacklistPosition: 0, blockHash: BLOCK_HASH_START };
+  const head = { registers, rowCounts: { [table.id]: 1 } };
+  const failed = tables.putHead(head, [["catalogue/1", Buffer.from("{}")]]);
+  failed.catch(() => {});
+  await runOut(timeline);
+  await t.rejects(failed, "the disk is full");
+  faults.failWrite = 0;
+  const later = tables.putHead({ ...head, registers: { ...registers, position: 2 } }, []);
+  later.catch(() => {});
+  await runOut(timeline);
+  await t.rejects(later, "it would lack the documents of the one before");
+  t.notOk(file.visible.has("head"));
+});

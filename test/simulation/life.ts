@@ -1,0 +1,130 @@
+// One life of a node: the real stores, recovery, core and checkpointer over a false disk and a
+// false process, from its start to its crash or stop.
+
+import type { Engine } from "../../engine/engine.js";
+import { Checkpointer } from "../../src/checkpointer.js";
+import type { CommandBatch, CommandResult } from "../../src/command-sink.js";
+import { Core } from "../../src/core.js";
+import type { Database, OpenDatabase } from "../../src/database.js";
+import type { Reply } from "../../src/frame-slot.js";
+import { Metrics } from "../../src/metrics.js";
+import { recover } from "../../src/recover.js";
+import { JournalStore, TableStore } from "../../src/storage.js";
+import { FalseDatabase, type FalseFile, NO_DISK_FAULTS } from "./false-disk.js";
+import { FalseHost } from "./false-host.js";
+import { Broken } from "./trace.js";
+import type { World } from "./world.js";
+
+export class Life {
+  readonly host: FalseHost;
+  readonly engine: Engine;
+  readonly checkpointPosition: number;
+  private core: Core | null = null;
+  private checkpointer: Checkpointer | null = null;
+  private readonly databases: FalseDatabase[] = [];
+
+  /**
+   * Recovers, and serves when what it found is on disk. Throws what recovery says when the disk
+   * cannot be trusted.
+   */
+  constructor(
+    private readonly world: World,
+    failStopped: () => void,
+    serving: () => void,
+  ) {
+    const { timeline, clock, chance, plan } = world;
+    this.host = new FalseHost(timeline, clock, chance, failStopped);
+    const journal = new JournalStore("", false, this.opener(world.journalFile));
+    const tables = new TableStore("", this.opener(world.tablesFile));
+    const { config } = plan;
+    const recovery = recover(config, journal, tables);
+    this.engine = recovery.engine;
+    this.checkpointPosition = recovery.checkpointPosition;
+    journal.confirm().then(
+      () => {
+        if (!this.host.alive) return;
+        this.serve(journal, tables);
+        serving();
+      },
+      () => this.host.failStop("the journal could not be put on disk"),
+    );
+  }
+
+  /** Whether frames are taken. */
+  get serves(): boolean {
+    return this.core !== null && this.host.alive;
+  }
+
+  private serve(journal: JournalStore, tables: TableStore): void {
+    const { config } = this.world.plan;
+    const { vault } = this.world;
+    const { engine, host, checkpointPosition } = this;
+    const metrics = new Metrics();
+    const core = new Core({ config, engine, journal, vault, metrics, host });
+    this.core = core;
+    const position = checkpointPosition;
+    this.checkpointer = new Checkpointer(engine, core, tables, metrics, host, position);
+  }
+
+  /** Hands a frame to the core; returns FRAME_PROBLEM. */
+  receive(reply: Reply, bytes: Uint8Array): number {
+    return this.core!.receive(reply, Uint8Array.from(bytes).buffer);
+  }
+
+  execute(batch: CommandBatch): Promise<CommandResult> {
+    return this.core!.execute(batch);
+  }
+
+  checkpoint(): Promise<void> {
+    return this.checkpointer!.run();
+  }
+
+  /** Stops as a server does: answers what was taken, then a last checkpoint. */
+  async stop(): Promise<void> {
+    await this.core!.drain();
+    await this.checkpointer!.last();
+    await this.core!.close();
+    this.host.alive = false;
+  }
+
+  /** The process is killed. Nothing that it planned happens any more. */
+  kill(): void {
+    this.host.alive = false;
+    for (const database of this.databases) database.kill();
+  }
+
+  /** A connection of the core's: what it flushes leaves, if this life may still speak. */
+  reply(leave: (bytes: Uint8Array) => void): Reply {
+    const queued: Uint8Array[] = [];
+    return {
+      dirty: false,
+      queue: (bytes) => {
+        queued.push(bytes);
+      },
+      flush: () => {
+        for (const bytes of queued.splice(0)) {
+          if (!this.host.alive) throw new Broken("nothing is answered after a fail stop", "node");
+          leave(Uint8Array.from(bytes));
+        }
+      },
+    };
+  }
+
+  private opener(file: FalseFile): OpenDatabase {
+    const { timeline, chance, plan, trace } = this.world;
+    const faults = this.world.healed ? NO_DISK_FAULTS : plan.disk;
+    const name = file === this.world.journalFile ? "journal" : "tables";
+    return <K extends number | string>() => {
+      const database = new FalseDatabase(
+        file,
+        timeline,
+        chance,
+        faults,
+        () => this.host.alive,
+        (text) => trace.note(name, text),
+      );
+      this.databases.push(database);
+      return database as unknown as Database<K>;
+    };
+  }
+}

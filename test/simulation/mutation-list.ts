@@ -1,0 +1,179 @@
+// The faults that the simulator must find: for each, a text of the compiled code and what takes its
+// place. The text must stand exactly once, so that a change of the code makes itself heard here.
+
+export interface Mutation {
+  name: string;
+  /** Below dist. */
+  file: string;
+  from: string;
+  to: string;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "no check for repeats",
+    file: "engine/engine.js",
+    from: "if (first !== 0) {",
+    to: "if (first !== 0 && use.isReversal) {",
+  },
+  {
+    name: "a repeat gets a new place",
+    file: "engine/engine.js",
+    from: "uses.reason(row), uses.position(row), 0)",
+    to: "uses.reason(row), this.state.registers.position, 0)",
+  },
+  {
+    name: "a decline is not journaled",
+    file: "engine/engine.js",
+    from: "        const reason = decide(this.state, use);\n        const position = this.record(use, reason);",
+    to:
+      "        const reason = decide(this.state, use);\n" +
+      "        const position = reason > 20 ? this.state.registers.position : this.record(use, reason);",
+  },
+  {
+    name: "the time of use is not compared",
+    file: "engine/duplicates.js",
+    from: "if (first[f + USE_LOCAL_TIME_WORD] !== words[base + USE_LOCAL_TIME_WORD])",
+    to: "if (false)",
+  },
+  {
+    name: "a reversal leaves no mark",
+    file: "engine/apply.js",
+    from: "uses.setState(original, uses.state(original) | USE_REVERSED);",
+    to: "",
+  },
+  {
+    name: "a reversal that came first is forgotten",
+    file: "engine/apply.js",
+    from: "uses.setState(uses.add(use.terminalId, use.originalStan), USE_AWAITED);",
+    to: "",
+  },
+  {
+    name: "an advised use does not count",
+    file: "engine/apply.js",
+    from: "return use.cardRow !== 0 && amountValid(use);",
+    to: "return false;",
+  },
+  {
+    name: "replay applies twice",
+    file: "engine/replay.js",
+    from: "apply(state, use, reason, state.registers.position);",
+    to:
+      "apply(state, use, reason, state.registers.position);" +
+      "apply(state, use, reason, state.registers.position);",
+  },
+  {
+    name: "a lost card is taken",
+    file: "engine/decide.js",
+    from: "        case CARD_STATUS.ACTIVE:\n            break;",
+    to: "        case CARD_STATUS.ACTIVE:\n        case CARD_STATUS.LOST:\n            break;",
+  },
+  {
+    name: "any terminal speaks for any",
+    file: "engine/decide.js",
+    from: "return state.parties.concentratorId(use.terminalRow) === senderId;",
+    to: "return senderId !== 0;",
+  },
+  {
+    name: "an old sequence number is taken",
+    file: "engine/sessions.js",
+    from: "return (words[base + WINDOW_WORD + ((sequence >>> 5) & 7)] & (1 << (sequence & 31))) === 0;",
+    to: "return true;",
+  },
+  {
+    name: "old keys hold for ever",
+    file: "engine/sessions.js",
+    from: "Math.min(words[previous + EXPIRES_WORD] >>> 0, previousExpiresAt)",
+    to: "words[previous + EXPIRES_WORD] >>> 0",
+  },
+  {
+    name: "time goes back with the clock",
+    file: "engine/state.js",
+    from: "if (timeMs <= this.registers.timeMs)",
+    to: "if (timeMs === this.registers.timeMs)",
+  },
+  {
+    name: "listed organisations are forgotten at a restart",
+    file: "engine/state.js",
+    from: "view.listed = this.blacklist.find(subject) !== 0;",
+    to: "",
+  },
+  {
+    name: "number ranges are forgotten at a restart",
+    file: "engine/blacklist.js",
+    from: "            if (this.inUse(row))\n                this.countPrefix(",
+    to: "            if (false)\n                this.countPrefix(",
+  },
+  {
+    name: "listed holders are forgotten at a restart",
+    file: "engine/holders.js",
+    from: "            if ((flags & FLAG_LISTED) !== 0)",
+    to: "            if (false)",
+  },
+  {
+    name: "a checkpoint skips a page",
+    file: "src/storage.js",
+    from: "        const slot = 1 - this.slotsOf(table)[page];",
+    to: "        if (page === 1 && position % 2 === 0) return;\n        const slot = 1 - this.slotsOf(table)[page];",
+  },
+  {
+    name: "a page that changes during a checkpoint is not copied",
+    file: "engine/table.js",
+    from: "        if (this.pageStates[page] === PAGE_PENDING)\n            this.copyOut(page);",
+    to: "",
+  },
+  {
+    name: "a checkpoint writes over the one before",
+    file: "src/storage.js",
+    from: "const slot = 1 - this.slotsOf(table)[page];",
+    to: "const slot = 0;",
+  },
+  {
+    name: "pages of an unfinished checkpoint stay",
+    file: "src/storage.js",
+    from: "                this.dropUnfinished(key);",
+    to: "                ;",
+  },
+  {
+    name: "a checkpoint does not wait for its journal",
+    file: "src/checkpointer.js",
+    from: "while (this.core.committedPosition < position)",
+    to: "while (false)",
+  },
+  {
+    name: "a failed checkpoint does not end checkpoints",
+    file: "src/storage.js",
+    from: "            this.failed = true;\n            throw error;",
+    to: "            throw error;",
+  },
+  {
+    name: "what is found at start is not put on disk",
+    file: "src/storage.js",
+    from: "await this.append(key, Uint8Array.from(this.blocks.get(key)));",
+    to: "",
+  },
+  {
+    name: "answered when visible, not when durable",
+    file: "src/storage.js",
+    from: "    await put.flushed;",
+    to: "",
+  },
+  {
+    name: "a failed commit is answered",
+    file: "src/core.js",
+    from: ".then(() => this.durable(block), this.commitFailed);",
+    to: ".then(() => this.durable(block), () => this.durable(block));",
+  },
+  {
+    name: "commands are answered before their commit",
+    file: "src/command-queue.js",
+    from: "committed.push(() => first.resolve(result));",
+    to: "first.resolve(result);",
+  },
+  {
+    name: "MACs are not checked",
+    file: "src/mac-stage.js",
+    from: "    const end = frame.start + frame.size - FRAME_MAC_SIZE;",
+    to: "    if (frame !== null)\n        return;\n    const end = 0;",
+  },
+];

@@ -1,0 +1,130 @@
+// What a run is made of, drawn from its seed: the limits of the node, who takes part, and how often
+// which fault strikes. Every run is another: some know no fault of one kind and many of another.
+
+import type { Config } from "../../src/config.js";
+import type { Chance } from "./chance.js";
+import type { DiskFaults } from "./false-disk.js";
+import type { ModelRules } from "./model.js";
+
+/** 2026-01-05 10:00 in UTC+8. */
+const START_MS = Date.UTC(2026, 0, 5, 2);
+
+export interface NetworkFaults {
+  lost: number;
+  repeated: number;
+  delayed: number;
+  cut: number;
+  changed: number;
+}
+
+export interface Plan {
+  config: Config;
+  rules: ModelRules;
+  startMs: number;
+  cards: number;
+  gates: number;
+  concentrators: number;
+  disk: DiskFaults;
+  network: NetworkFaults;
+  /** Mean times between, milliseconds. */
+  crashMs: number;
+  checkpointMs: number;
+  commandMs: number;
+  clockMs: number;
+  restartMs: number;
+  /** A terminal begins something new every so often. */
+  tapMs: number;
+  recordsMax: number;
+  /** Length of the run, milliseconds of false time. */
+  lengthMs: number;
+}
+
+/** Zero for some runs, small for others, large for a few. */
+function rate(chance: Chance, large: number): number {
+  return chance.pick([0, large / 20, large / 4, large]);
+}
+
+export function drawPlan(chance: Chance): Plan {
+  const config = drawConfig(chance);
+  const { session, limits, tables, duplicates, businessDay } = config;
+  return {
+    config,
+    rules: {
+      datesKept: duplicates.businessDatesKept,
+      usesPerDateMax: tables.usesPerDateMax,
+      sessionsMax: limits.sessionsMax,
+      sessionSeconds: session.seconds,
+      keyOverlapSeconds: session.keyOverlapSeconds,
+      ...businessDay,
+    },
+    startMs: START_MS + chance.below(86_400_000),
+    cards: chance.pick([40, 300, 1500]),
+    gates: chance.between(3, 12),
+    concentrators: chance.between(1, 3),
+    disk: {
+      slow: rate(chance, 0.1),
+      stuck: rate(chance, 0.002),
+      failWrite: rate(chance, 0.004),
+      failFlush: rate(chance, 0.004),
+    },
+    network: {
+      lost: rate(chance, 0.1),
+      repeated: rate(chance, 0.1),
+      delayed: rate(chance, 0.2),
+      cut: rate(chance, 0.02),
+      changed: rate(chance, 0.02),
+    },
+    crashMs: chance.pick([30, 80, 300, 1500]),
+    checkpointMs: chance.pick([15, 60, 400]),
+    commandMs: chance.pick([4, 20, 100]),
+    clockMs: chance.pick([150, 1000, 1e9]),
+    restartMs: chance.pick([5, 50]),
+    tapMs: chance.pick([3, 10]),
+    recordsMax: chance.pick([1, 6, 40]),
+    lengthMs: 3000,
+  };
+}
+
+function drawConfig(chance: Chance): Config {
+  const recordsPerFrameMax = 48;
+  return {
+    data: "",
+    terminals: {
+      host: "",
+      port: 0,
+      tlsCertFile: "",
+      tlsKeyFile: "",
+      connectionsMax: 1000,
+      frameSizeMax: 4200,
+      idleSeconds: 120,
+    },
+    control: { host: "", port: 0, importSizeMax: 1 << 20, keyExchangeKeyFile: "" },
+    limits: {
+      sessionsMax: chance.pick([8, 100, 100]),
+      recordsInFlightMax: chance.pick([50, 200, 1000]),
+      recordsPerFrameMax,
+    },
+    session: {
+      seconds: chance.pick([60, 3600, 86_400]),
+      keyOverlapSeconds: chance.pick([1, 30]),
+      challengeSeconds: 30,
+      challengesMax: chance.pick([2, 1000]),
+    },
+    tables: {
+      cardsMax: 3000,
+      holdersMax: 3000,
+      terminalsMax: 100,
+      blacklistMax: 3000,
+      usesPerDateMax: chance.pick([60, 600, 4000, 4000]),
+    },
+    duplicates: { businessDatesKept: chance.between(1, 3) },
+    businessDay: { utcOffsetMinutes: 480, cutoverMinutes: chance.pick([0, 0, 240]) },
+    journal: {
+      commitSecondsMax: 5,
+      checkpointSeconds: 60,
+      blockSizeMax: chance.pick([1 << 15, 1 << 17]),
+    },
+    crypto: { workers: 0 },
+    log: { level: "silent" },
+  };
+}
