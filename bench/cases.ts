@@ -1,0 +1,7 @@
+// The corpus: every case by its name, in the order in which they run and are printed.
+
+import type { BenchCase } from "./case.js";
+import { HTTP } from "./http-case.js";
+import { WIRE_BATCH, WIRE_SINGLE } from "./wire-cases.js";
+
+export const CASES: readonly BenchCase[] = [WIRE_SINGLE, WIRE_BATCH, HTTP];

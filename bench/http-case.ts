@@ -1,0 +1,117 @@
+// The HTTP case: one use a POST, beside the raw POST echo of the same frames by the same load
+// generator, and beside the plain way of doing it in Node.
+
+import type { BenchCase, Run } from "./case.js";
+import { Child } from "./child.js";
+import type { EchoReady } from "./echo.js";
+import { bodiesOf, makeFrames, useFrameSize } from "./frames.js";
+import { type HttpLoad, httpLoader, loadHttp } from "./http.js";
+import { Server } from "./server.js";
+import { openTerminals } from "./terminal.js";
+import { framePlans, usesOf } from "./wire.js";
+import { WIRE_CARDS, WIRE_SECONDS } from "./wire-cases.js";
+import { terminalIdOf } from "./world.js";
+
+const SHAPE = { connections: 64, recordsPerFrame: 1, inFlight: 1 };
+/** More than any server here answers in a second: requests must last as long as the load. */
+const REQUESTS_PER_SECOND_MAX = 250_000;
+const WARM_UP_SECONDS = 1;
+/** autocannon is the limit itself. */
+const AUTOCANNON_PER_SECOND_MAX = 60_000;
+
+export const HTTP: BenchCase = {
+  name: "http",
+  text: "one use a POST, 64 connections",
+  run: async (run) => {
+    const seconds = Math.ceil(run.seconds(WIRE_SECONDS));
+    await http(run, seconds);
+    await echo(run, seconds);
+    run.compare("", "echo");
+  },
+};
+
+function bodyCount(seconds: number): number {
+  const rate = httpLoader() === "wrk" ? REQUESTS_PER_SECOND_MAX : AUTOCANNON_PER_SECOND_MAX;
+  return Math.ceil((rate * seconds) / SHAPE.connections);
+}
+
+async function http(run: Run, seconds: number): Promise<void> {
+  const warmUpCount = bodyCount(WARM_UP_SECONDS);
+  const frameCount = warmUpCount + bodyCount(seconds);
+  run.say("starting a server");
+  const server = await Server.start({
+    terminalCount: SHAPE.connections,
+    cardCount: run.amount(WIRE_CARDS, 1000),
+    usesMax: usesOf(SHAPE, frameCount),
+  });
+  const { terminalsUrl, cardCount } = server.host.ready;
+  const terminals = await openTerminals(terminalsUrl, SHAPE.connections, terminalIdOf);
+  try {
+    const plans = framePlans(SHAPE.connections, 1, frameCount, cardCount);
+    run.say(`making ${usesOf(SHAPE, frameCount)} requests for ${httpLoader()}`);
+    const sets = terminals.map((terminal, i) => {
+      return bodiesOf(makeFrames(plans[i]!, terminal.keys), 1);
+    });
+    const warmUp = sets.map((set) => set.slice(0, warmUpCount));
+    await loadHttp(requestsOf(terminalsUrl, warmUp), SHAPE.connections, WARM_UP_SECONDS);
+    const measured = sets.map((set) => set.slice(warmUpCount));
+    const before = await server.usage();
+    const load = await loadHttp(requestsOf(terminalsUrl, measured), SHAPE.connections, seconds);
+    const after = await server.usage();
+    record(run, load, after.cpuMicroseconds - before.cpuMicroseconds);
+    const unanswered = after.approved - before.approved - load.requests;
+    if (unanswered < 0 || unanswered > SHAPE.connections) {
+      throw new Error(`${after.approved - before.approved} of ${load.requests} were approved`);
+    }
+  } finally {
+    for (const terminal of terminals) terminal.close();
+    await server.stop();
+  }
+}
+
+function record(run: Run, load: HttpLoad, cpuMicroseconds: number): void {
+  const text = `durable, every request and answer under its own MAC; load by ${httpLoader()}`;
+  run.record({ name: "", text, value: load.requests / load.seconds, unit: "uses/s" });
+  run.record({
+    name: "server-cpu",
+    text: "CPU of the server for each use, all its threads",
+    value: cpuMicroseconds / load.requests,
+    unit: "us",
+  });
+}
+
+async function echo(run: Run, seconds: number): Promise<void> {
+  const child = await Child.start<EchoReady>("echo-host", null);
+  try {
+    const requests = requestsOf(child.ready.url, echoBodies(seconds));
+    await loadHttp(requests, SHAPE.connections, WARM_UP_SECONDS);
+    const load = await loadHttp(requests, SHAPE.connections, seconds);
+    run.record({
+      name: "echo",
+      text: "uWebSockets.js giving the same bodies back: the limit of the wire",
+      value: load.requests / load.seconds,
+      unit: "uses/s",
+    });
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Frames of the same size that nobody looks into; one set goes round. */
+function echoBodies(seconds: number): Buffer[][] {
+  const frame = Buffer.alloc(useFrameSize(1));
+  const frameCount = bodyCount(seconds);
+  return Array.from({ length: SHAPE.connections }, () => new Array<Buffer>(frameCount).fill(frame));
+}
+
+/** Frames of all terminals, interleaved so that each terminal's stay in order. */
+function requestsOf(url: string, sets: readonly Buffer[][]) {
+  const { hostname, port } = new URL(url);
+  const bodies: Buffer[] = [];
+  for (let i = 0; i < sets[0]!.length; i++) for (const set of sets) bodies.push(set[i]!);
+  return {
+    url: `http://${hostname}:${port}/v1/messages`,
+    headersOf: () => ({ "Content-Type": "application/octet-stream" }),
+    bodies,
+  };
+}
