@@ -12,7 +12,8 @@ import { framePlans, usesOf } from "./wire.js";
 import { WIRE_CARDS, WIRE_SECONDS } from "./wire-cases.js";
 import { terminalIdOf } from "./world.js";
 
-const SHAPE = { connections: 64, recordsPerFrame: 1, inFlight: 1 };
+/** Enough for a commit of all of them to be worth its wait. */
+const SHAPE = { connections: 256, recordsPerFrame: 1, inFlight: 1 };
 /** More than any server here answers in a second: requests must last as long as the load. */
 const REQUESTS_PER_SECOND_MAX = 250_000;
 const WARM_UP_SECONDS = 1;
@@ -21,7 +22,7 @@ const AUTOCANNON_PER_SECOND_MAX = 60_000;
 
 export const HTTP: BenchCase = {
   name: "http",
-  text: "one use a POST, 64 connections",
+  text: `one use a POST, ${SHAPE.connections} connections`,
   run: async (run) => {
     const seconds = Math.ceil(run.seconds(WIRE_SECONDS));
     await http(run, seconds);

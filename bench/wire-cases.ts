@@ -5,11 +5,18 @@ import type { BenchCase, Run } from "./case.js";
 import { loadEcho } from "./echo.js";
 import { Server } from "./server.js";
 import { loadServer, type Shape, usesOf } from "./wire.js";
+import { type PeerShape, postgresPeer, redisPeer } from "./wire-peers.js";
 
 const SINGLE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
 const BATCH: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4 };
 const SINGLE_FRAMES = 24_000;
 const BATCH_FRAMES = 3200;
+/** Redis has no frames: pipelined as far as is usual, and as far as a frame of ours goes. */
+const BATCH_PEERS: readonly PeerShape[] = [
+  { connections: 64, inFlight: 16 },
+  { connections: BATCH.connections, inFlight: BATCH.recordsPerFrame * BATCH.inFlight },
+];
+const PEER_SECONDS = 4;
 export const WIRE_CARDS = 1_000_000;
 export const WIRE_SECONDS = 5;
 
@@ -18,6 +25,11 @@ export const WIRE_SINGLE: BenchCase = {
   text: "one use a frame, 64 connections, 16 frames in flight on each",
   run: async (run) => {
     await wire(run, SINGLE, run.amount(SINGLE_FRAMES, 40));
+    const shapes = [1, SINGLE.inFlight].map((inFlight) => ({ ...SINGLE, inFlight }));
+    const seconds = run.seconds(PEER_SECONDS);
+    await redisPeer(run, shapes, seconds);
+    await postgresPeer(run, shapes, seconds);
+    run.compare("", `redis-${SINGLE.inFlight}`);
   },
 };
 
@@ -26,8 +38,15 @@ export const WIRE_BATCH: BenchCase = {
   text: "128 uses a frame, 16 connections, 4 frames in flight on each",
   run: async (run) => {
     await wire(run, BATCH, run.amount(BATCH_FRAMES, 5));
+    await redisPeer(run, BATCH_PEERS, run.seconds(PEER_SECONDS));
+    run.compare("", fasterOf(run, BATCH_PEERS));
   },
 };
+
+function fasterOf(run: Run, shapes: readonly PeerShape[]): string {
+  const names = shapes.map(({ inFlight }) => `redis-${inFlight}`);
+  return names.sort((a, b) => run.valueOf(b) - run.valueOf(a))[0]!;
+}
 
 async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
   const seconds = run.seconds(WIRE_SECONDS);
