@@ -67,7 +67,11 @@ export function bodiesOf({ bytes, size, count }: Messages, recordsPerFrame: numb
   });
 }
 
-function recordTemplate({ terminalId, businessDate }: FramePlan): Buffer {
+/** A record in which card and STAN are missing. */
+export function recordTemplate({
+  terminalId,
+  businessDate,
+}: Pick<FramePlan, "terminalId" | "businessDate">): Buffer {
   const bytes = Buffer.alloc(USE_RECORD_SIZE);
   writeUseRecord(bytes, 0, {
     pan: panOf(0),

@@ -6,6 +6,7 @@ import { Child } from "./child.js";
 import type { EchoReady } from "./echo.js";
 import { bodiesOf, makeFrames, useFrameSize } from "./frames.js";
 import { type HttpLoad, httpLoader, loadHttp } from "./http.js";
+import { loadPlain } from "./plain.js";
 import { Server } from "./server.js";
 import { openTerminals } from "./terminal.js";
 import { framePlans, usesOf } from "./wire.js";
@@ -28,6 +29,14 @@ export const HTTP: BenchCase = {
     await http(run, seconds);
     await echo(run, seconds);
     run.compare("", "echo");
+    run.say("loading the plain way");
+    run.record({
+      name: "plain-node",
+      text: "Fastify, JSON, HMAC of node:crypto, lmdb puts for each use",
+      value: await loadPlain(SHAPE.connections, seconds),
+      unit: "uses/s",
+    });
+    run.compare("plain-node", "");
   },
 };
 
