@@ -124,3 +124,11 @@ export function shown(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en-US");
   return Number(value.toPrecision(3)).toString();
 }
+
+/** Percentiles in order: keys that are whole numbers come first in an object. */
+export function percentilesOf(percentiles: Record<string, number>): [number, number][] {
+  const pairs = Object.entries(percentiles).map(([key, value]): [number, number] => {
+    return [Number(key), value];
+  });
+  return pairs.sort(([a], [b]) => a - b);
+}

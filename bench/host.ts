@@ -74,7 +74,9 @@ serveParent(
     },
     memory,
     parties: (terminalCount: number) => seedParties(core, vault, terminalCount),
-    blacklist: (count: number) => timed(() => seedBlacklist(core, vault, count)),
+    blacklist: ({ first, count }: { first: number; count: number }) => {
+      return timed(() => seedBlacklist(core, vault, first, count));
+    },
     import: async (path: string) => {
       const parts = { sort: "cards" as const, path, sink: core, vault, stateFolder: folder };
       const { imported, rejected, seconds } = await importFile(parts);
@@ -87,8 +89,25 @@ serveParent(
   () => server.stop(),
 );
 
+/** What a checkpoint did to the event loop. */
+export interface CheckpointFigures {
+  seconds: number;
+  slices: number;
+  /** Slices of over a millisecond. */
+  slow: number;
+  /** Longest turn of the event loop meanwhile. */
+  longestTurnMs: number;
+}
+
+export interface MemoryFigures {
+  /** Memory of the process that is no page of a file. */
+  ownBytes: number;
+  /** Bytes of table and index for each card. */
+  cardTableBytes: number;
+}
+
 /** Memory of the process that is no mapped page of a file, and of the card table alone. */
-function memory() {
+function memory(): MemoryFigures {
   const status = readFileSync("/proc/self/status", "utf8");
   const kilobytes = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]);
   const { cards } = engine.state;
@@ -100,7 +119,7 @@ function memory() {
 }
 
 /** Makes a checkpoint; tells how long it took, its slices and how many were over a millisecond. */
-async function checkpoint() {
+async function checkpoint(): Promise<CheckpointFigures> {
   const before = metrics.histogram(HISTOGRAM.CHECKPOINT_SLICE);
   const turns = watchTurns();
   const seconds = await timed(() => checkpointer.run());

@@ -46,7 +46,7 @@ export const LATENCY: BenchCase = {
     });
     try {
       const seconds = run.seconds(CAPACITY_SECONDS);
-      const figures = await loadServer(run, server, CAPACITY, frameCount, seconds);
+      const figures = await loadServer(run, server, CAPACITY, { frameCount, seconds });
       const capacity = figures.usesPerSecond;
       const text = "closed loop, 64 connections, 16 in flight on each";
       run.record({ name: "capacity", text, value: capacity, unit: "uses/s" });

@@ -19,8 +19,14 @@ export interface ServerPlan {
 export class Server {
   private constructor(
     readonly host: Child<HostReady>,
-    private readonly folder: string,
+    readonly folder: string,
   ) {}
+
+  /** Starts a server on a folder that is there, which is the caller's to remove. */
+  static async startOn(folder: string, plan: ServerPlan): Promise<Server> {
+    const options: HostOptions = { folder, seed: null, flags: flagsOf(plan) };
+    return new Server(await Child.start<HostReady>("host", options), folder);
+  }
 
   /** Starts a server with the world in it. */
   static async start(plan: ServerPlan): Promise<Server> {
@@ -35,6 +41,11 @@ export class Server {
     return this.host.ready.terminalsUrl;
   }
 
+  /** Cards it had when it started to serve. */
+  get cardCount(): number {
+    return this.host.ready.cardCount;
+  }
+
   usage(): Promise<HostUsage> {
     return this.host.ask("usage");
   }
@@ -46,8 +57,9 @@ export class Server {
 }
 
 /** Configuration for a plan, by dotted key. */
-export function flagsOf({ cardCount, usesMax, flags }: ServerPlan): Record<string, unknown> {
+function flagsOf({ cardCount, usesMax, flags }: ServerPlan): Record<string, unknown> {
   return {
+    "log.level": "warn",
     "tables.cardsMax": Math.max(cardCount, 1000),
     "tables.holdersMax": Math.max(cardCount, 1000),
     "tables.usesPerDateMax": Math.max(usesMax, 1000),

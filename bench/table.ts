@@ -1,6 +1,6 @@
 // Results for people: a line for each measurement, percentiles under it.
 
-import { type Measurement, type Skipped, shown } from "./case.js";
+import { type Measurement, percentilesOf, type Skipped, shown } from "./case.js";
 import type { Results } from "./results.js";
 
 const GIBIBYTE = 2 ** 30;
@@ -35,8 +35,8 @@ function measurementLines(caseName: string, each: Measurement): string[] {
   const figure = `${shown(each.value).padStart(12)} ${each.unit.padEnd(12)}`;
   const lines = [`${figure} ${name.padEnd(24)} ${each.text}${comparison(each)}`];
   if (each.percentiles !== null) {
-    const parts = Object.entries(each.percentiles).map(([percentile, value]) => {
-      return `${percentile === "100" ? "max" : `p${percentile}`} ${shown(value)}`;
+    const parts = percentilesOf(each.percentiles).map(([percentile, value]) => {
+      return `${percentile === 100 ? "max" : `p${percentile}`} ${shown(value)}`;
     });
     lines.push(`${" ".repeat(26)}${parts.join("  ")} ${each.unit}`);
   }

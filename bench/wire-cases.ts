@@ -58,7 +58,7 @@ async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
     usesMax: usesOf(shape, frameCount),
   });
   try {
-    const figures = await loadServer(run, server, shape, frameCount, seconds);
+    const figures = await loadServer(run, server, shape, { frameCount, seconds });
     const text = "durable, every request and answer under its own MAC";
     run.record({ name: "", text, value: figures.usesPerSecond, unit: "uses/s" });
     run.record({

@@ -33,24 +33,39 @@ export function usesOf(shape: Shape, frameCount: number): number {
   return shape.connections * shape.recordsPerFrame * frameCount;
 }
 
+/** How much of a shape a server is loaded with. */
+export interface Amount {
+  /** Most frames of each connection, warm-up included. */
+  frameCount: number;
+  seconds: number;
+  /** First terminal of the world that is used; each sends only once, for its STANs begin at 1. */
+  firstTerminal?: number;
+  /** Called between warm-up and measurement, and after it. */
+  before?: () => Promise<unknown>;
+  after?: () => Promise<unknown>;
+}
+
 /** Signs terminals on, makes their frames, loads `server` and lets the terminals go. */
 export async function loadServer(
   run: Run,
   server: Server,
   shape: Shape,
-  frameCount: number,
-  seconds: number,
+  amount: Amount,
 ): Promise<WireFigures> {
-  const { terminalsUrl, cardCount } = server.host.ready;
-  const terminals = await openTerminals(terminalsUrl, shape.connections, terminalIdOf);
+  const { terminalsUrl } = server.host.ready;
+  const { frameCount, seconds, firstTerminal = 0 } = amount;
+  const idOf = (i: number) => terminalIdOf(firstTerminal + i);
+  const terminals = await openTerminals(terminalsUrl, shape.connections, idOf);
   try {
     run.say(`making ${usesOf(shape, frameCount)} uses`);
-    const windows = windowsOf(terminals, shape, frameCount, cardCount);
+    const windows = windowsOf(terminals, shape, frameCount, server.cardCount);
     const warmUp = Math.ceil(frameCount * WARM_UP_PART);
     await runWindows(windows, warmUp, seconds * WARM_UP_PART);
+    await amount.before?.();
     const before = await server.usage();
     const flow = await runWindows(windows, frameCount, seconds);
     const after = await server.usage();
+    await amount.after?.();
     return figuresOf(flow, shape, before, after);
   } finally {
     for (const terminal of terminals) terminal.close();
@@ -83,7 +98,8 @@ function windowsOf(
   const { recordsPerFrame, inFlight } = shape;
   const plans = framePlans(terminals.length, recordsPerFrame, frameCount, cardCount);
   return terminals.map((terminal, i) => {
-    const messages = makeFrames(plans[i]!, terminal.keys);
+    const { terminalId } = terminal;
+    const messages = makeFrames({ ...plans[i]!, terminalId }, terminal.keys);
     const window = new Window(messages, inFlight, (bytes) => terminal.send(bytes));
     terminal.onAnswer = () => {
       window.answered++;

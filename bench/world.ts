@@ -202,12 +202,17 @@ function writeCards(
   }
 }
 
-/** Puts `count` entries on the blacklist that name cards which no load uses. */
-export function seedBlacklist(sink: CommandSink, vault: KeyVault, count: number): Promise<void> {
+/** Puts entries `first` to first + count - 1 on the blacklist: they name cards of no load. */
+export function seedBlacklist(
+  sink: CommandSink,
+  vault: KeyVault,
+  first: number,
+  count: number,
+): Promise<void> {
   const blocks = new Uint8Array(PAN_BLOCK_SIZE * COMMANDS_PER_BATCH_MAX);
   return seed(sink, COMMAND.LIST_ENTRY, LIST_ENTRY_SIZE, count, (bytes, from, batchCount) => {
     for (let i = 0; i < batchCount; i++) {
-      writeCardBlock(blocks, i * PAN_BLOCK_SIZE, FOREIGN_CARDS + from + i);
+      writeCardBlock(blocks, i * PAN_BLOCK_SIZE, FOREIGN_CARDS + first + from + i);
     }
     const tokens = vault.tokenize(blocks.subarray(0, batchCount * PAN_BLOCK_SIZE));
     for (let i = 0; i < batchCount; i++) {
