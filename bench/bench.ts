@@ -9,13 +9,14 @@ import { reportPage } from "./report.js";
 import { type Results, resultsOf } from "./results.js";
 import { caseLines, headLine } from "./table.js";
 
-const HELP = `usage: npm run bench [-- CASE ... --json --scale S --large --report FILE.html]
+const HELP = `usage: npm run bench [-- CASE ... --json --scale S --large --alone --report FILE]
 
 ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
 
   --json         one JSON object on standard output
   --scale S      shorter and smaller, 0 < S <= 1 (default 1, which figures are quoted for)
   --large        measure 100 million cards too: some minutes and 9 GB of memory
+  --alone        Tongka alone, without limits and peers
   --report FILE  write a page with plots
 
 examples
@@ -30,6 +31,7 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     scale: { type: "string", default: "1" },
     large: { type: "boolean", default: false },
+    alone: { type: "boolean", default: false },
     report: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -48,14 +50,20 @@ if (values.help) {
 }
 
 async function bench(): Promise<void> {
-  const results = resultsOf({ scale, large: values.large });
+  const results = resultsOf({ scale, large: values.large, alone: values.alone });
   if (!values.json) print(headLine(results));
   for (const { name, text } of CASES) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const { measurements, skipped } = await runCase(name, results.settings);
-    results.cases.push(...measurements);
-    results.skipped.push(...skipped);
-    if (!values.json) print(caseLines(name, text, measurements, skipped).join("\n"));
+    try {
+      const { measurements, skipped } = await runCase(name, results.settings);
+      results.cases.push(...measurements);
+      results.skipped.push(...skipped);
+      if (!values.json) print(caseLines(name, text, measurements, skipped).join("\n"));
+    } catch (error) {
+      // The other cases are worth having; a failed one must not go unnoticed.
+      process.stderr.write(`bench: ${name} failed: ${(error as Error).message}\n`);
+      process.exitCode = 1;
+    }
   }
   if (values.json) print(JSON.stringify(results));
   if (values.report !== undefined) writeReport(values.report, results);

@@ -9,6 +9,8 @@ export interface Settings {
   scale: number;
   /** Whether sizes that take long and much memory are measured too (100 million cards). */
   large: boolean;
+  /** Whether Tongka is measured alone, without limits and peers. */
+  alone: boolean;
 }
 
 /** One figure. */

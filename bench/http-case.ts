@@ -27,6 +27,7 @@ export const HTTP: BenchCase = {
   run: async (run) => {
     const seconds = Math.ceil(run.seconds(WIRE_SECONDS));
     await http(run, seconds);
+    if (run.settings.alone) return;
     await echo(run, seconds);
     run.compare("", "echo");
     run.say("loading the plain way");

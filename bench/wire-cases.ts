@@ -25,6 +25,7 @@ export const WIRE_SINGLE: BenchCase = {
   text: "one use a frame, 64 connections, 16 frames in flight on each",
   run: async (run) => {
     await wire(run, SINGLE, run.amount(SINGLE_FRAMES, 40));
+    if (run.settings.alone) return;
     const shapes = [1, SINGLE.inFlight].map((inFlight) => ({ ...SINGLE, inFlight }));
     const seconds = run.seconds(PEER_SECONDS);
     await redisPeer(run, shapes, seconds);
@@ -38,6 +39,7 @@ export const WIRE_BATCH: BenchCase = {
   text: "128 uses a frame, 16 connections, 4 frames in flight on each",
   run: async (run) => {
     await wire(run, BATCH, run.amount(BATCH_FRAMES, 5));
+    if (run.settings.alone) return;
     await redisPeer(run, BATCH_PEERS, run.seconds(PEER_SECONDS));
     run.compare("", fasterOf(run, BATCH_PEERS));
   },
@@ -70,6 +72,7 @@ async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
   } finally {
     await server.stop();
   }
+  if (run.settings.alone) return;
   run.say("loading the echo");
   const echo = await loadEcho(shape, frameCount, seconds);
   run.record({
