@@ -15,6 +15,7 @@ import { startServer } from "../src/server.js";
 import { timed } from "./case.js";
 import { childOptions, serveParent } from "./child.js";
 import { GarbageWatch } from "./garbage.js";
+import { startProfile, stopProfile } from "./profiler.js";
 import { seedBlacklist, seedCards, seedParties } from "./world.js";
 
 /** What a host is started with. */
@@ -83,6 +84,8 @@ serveParent(
       return { imported, rejected, seconds };
     },
     checkpoint,
+    profileStart: () => startProfile(),
+    profileStop: () => stopProfile(),
     garbageStart: () => garbage.start(),
     garbageStop: () => garbage.stop(),
   },

@@ -114,7 +114,10 @@ async function pacedPhase(
       return makeFrames({ ...plans[i]!, terminalId: terminal.terminalId }, terminal.keys);
     });
     started();
-    return await runPaced({ terminals, messages, rate });
+    const paced = await server.underLoad(() => runPaced({ terminals, messages, rate }));
+    const uses = frameCount * PACED_TERMINALS;
+    if (paced.approved !== uses) throw new Error(`${paced.approved} of ${uses} were approved`);
+    return paced.result;
   } finally {
     for (const terminal of terminals) terminal.close();
   }

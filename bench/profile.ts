@@ -3,10 +3,12 @@
 
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { CASES } from "./cases.js";
 import { makeFolder } from "./folder.js";
+import { PROFILE_FOLDER_VARIABLE, PROFILE_INTERVAL_US } from "./profiler.js";
+import { UNDER_LOAD } from "./server.js";
 
 const HELP = `usage: npm run profile -- CASE [--scale S] [--top N] [--keep FOLDER]
 
@@ -18,12 +20,17 @@ const HELP = `usage: npm run profile -- CASE [--scale S] [--top N] [--keep FOLDE
 example
   npm run profile -- wire-single
 `;
-const INTERVAL_US = 200;
+
+const LOADED = "server, main thread, under load";
+/** Shown for a case that loads no server the usual way. */
+const WHOLE = "server, main thread, from its start";
+/** A worker that waits for its next task. */
+const WAITING = ["(idle)", "atomicsWaitLoop"];
 
 /** What a thread is, by a file that only it loads; null is not shown. */
 const THREADS: readonly (readonly [file: string, name: string | null])[] = [
   ["dist/bench/bench.js", null],
-  ["dist/bench/host.js", "server, main thread"],
+  ["dist/bench/host.js", WHOLE],
   ["dist/bench/echo-host.js", "echo"],
   ["dist/bench/plain-host.js", "plain way"],
   ["dist/bench/disturb.js", "administration"],
@@ -75,10 +82,15 @@ if (values.help) {
 
 /** Children of the bench take its flags over. */
 function runProfiled(caseName: string, folder: string): Promise<number> {
-  const flags = ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${INTERVAL_US}`];
+  const flags = [
+    "--cpu-prof",
+    `--cpu-prof-dir=${folder}`,
+    `--cpu-prof-interval=${PROFILE_INTERVAL_US}`,
+  ];
   const bench = join(import.meta.dirname, "bench.js");
   const args = [...flags, bench, caseName, "--alone", "--scale", values.scale];
-  const child = spawn(process.execPath, args, { stdio: "inherit" });
+  const env = { ...process.env, [PROFILE_FOLDER_VARIABLE]: folder };
+  const child = spawn(process.execPath, args, { stdio: "inherit", env });
   return new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 1)));
 }
 
@@ -87,7 +99,7 @@ function threadsOf(paths: readonly string[]): Map<string, Map<string, number>> {
   const threads = new Map<string, Map<string, number>>();
   for (const path of paths) {
     const profile = JSON.parse(readFileSync(path, "utf8")) as CpuProfile;
-    const thread = threadName(profile);
+    const thread = basename(path).startsWith(UNDER_LOAD) ? LOADED : threadName(profile);
     if (thread === null) continue;
     const times = threads.get(thread) ?? new Map<string, number>();
     threads.set(thread, times);
@@ -97,6 +109,7 @@ function threadsOf(paths: readonly string[]): Map<string, Map<string, number>> {
       times.set(function_, (times.get(function_) ?? 0) + profile.timeDeltas[i]!);
     });
   }
+  if (threads.has(LOADED)) threads.delete(WHOLE);
   return threads;
 }
 
@@ -115,9 +128,11 @@ function functionName({ functionName: name, url, lineNumber }: CallFrame): strin
 
 /** The functions with the most self time; shares are of the time that was not idle. */
 function tableOf(thread: string, times: Map<string, number>, top: number): string[] {
-  const rows = [...times].filter(([name]) => name !== "(idle)").sort((a, b) => b[1] - a[1]);
-  const busy = rows.reduce((sum, [, time]) => sum + time, 0);
-  const idle = times.get("(idle)") ?? 0;
+  const isIdle = ([name]: [string, number]) => WAITING.includes(name.split("  ")[0]!);
+  const rows = [...times].filter((row) => !isIdle(row)).sort((a, b) => b[1] - a[1]);
+  const sum = (all: readonly [string, number][]) => all.reduce((total, [, t]) => total + t, 0);
+  const busy = sum(rows);
+  const idle = sum([...times].filter(isIdle));
   const share = ((100 * busy) / Math.max(busy + idle, 1)).toFixed(0);
   const lines = ["", `${thread}: busy ${(busy / 1000).toFixed(0)} ms, ${share} % of its time`];
   for (const [name, time] of rows.slice(0, top)) {

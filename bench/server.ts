@@ -1,9 +1,12 @@
 // The measured server as a case sees it: a process with a data folder of its own.
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { businessDateAt } from "../engine/calendar.js";
 import { Child } from "./child.js";
 import { makeFolder, removeFolder } from "./folder.js";
 import type { HostOptions, HostReady, HostUsage } from "./host.js";
+import { PROFILE_FOLDER_VARIABLE } from "./profiler.js";
 
 const BUSINESS_DAY = { utcOffsetMinutes: 480, cutoverMinutes: 0 };
 
@@ -14,6 +17,16 @@ export interface ServerPlan {
   usesMax: number;
   /** Further configuration by dotted key. */
   flags?: Record<string, unknown>;
+}
+
+/** First part of the name of a profile of a server under load. */
+export const UNDER_LOAD = "under-load-";
+
+/** What a piece of work cost the server: CPU time of all its threads, uses approved. */
+export interface UnderLoad<Result> {
+  result: Result;
+  cpuMicroseconds: number;
+  approved: number;
 }
 
 export class Server {
@@ -46,8 +59,23 @@ export class Server {
     return this.host.ready.cardCount;
   }
 
-  usage(): Promise<HostUsage> {
-    return this.host.ask("usage");
+  /** Does `work` and tells what it cost the server. */
+  async underLoad<Result>(work: () => Promise<Result>): Promise<UnderLoad<Result>> {
+    const profileFolder = process.env[PROFILE_FOLDER_VARIABLE];
+    if (profileFolder !== undefined) await this.host.ask("profileStart");
+    const before = await this.host.ask<HostUsage>("usage");
+    const result = await work();
+    const after = await this.host.ask<HostUsage>("usage");
+    if (profileFolder !== undefined) {
+      const profile = await this.host.ask("profileStop");
+      const file = `${UNDER_LOAD}${process.pid}-${Date.now()}.cpuprofile`;
+      writeFileSync(join(profileFolder, file), JSON.stringify(profile));
+    }
+    return {
+      result,
+      cpuMicroseconds: after.cpuMicroseconds - before.cpuMicroseconds,
+      approved: after.approved - before.approved,
+    };
   }
 
   async stop(): Promise<void> {

@@ -5,7 +5,7 @@
 import type { Run } from "./case.js";
 import { type FramePlan, makeFrames } from "./frames.js";
 import { randomFrom, SEED } from "./random.js";
-import { businessDateNow, type Server } from "./server.js";
+import { businessDateNow, type Server, type UnderLoad } from "./server.js";
 import { type LoadTerminal, openTerminals } from "./terminal.js";
 import { type Flow, runWindows, Window } from "./window.js";
 import { terminalIdOf } from "./world.js";
@@ -62,11 +62,9 @@ export async function loadServer(
     const warmUp = Math.ceil(frameCount * WARM_UP_PART);
     await runWindows(windows, warmUp, seconds * WARM_UP_PART);
     await amount.before?.();
-    const before = await server.usage();
-    const flow = await runWindows(windows, frameCount, seconds);
-    const after = await server.usage();
+    const loaded = await server.underLoad(() => runWindows(windows, frameCount, seconds));
     await amount.after?.();
-    return figuresOf(flow, shape, before, after);
+    return figuresOf(loaded, shape);
   } finally {
     for (const terminal of terminals) terminal.close();
   }
@@ -110,18 +108,12 @@ function windowsOf(
   });
 }
 
-function figuresOf(
-  { messages, seconds }: Flow,
-  shape: Shape,
-  before: { cpuMicroseconds: number; approved: number },
-  after: { cpuMicroseconds: number; approved: number },
-): WireFigures {
-  const uses = messages * shape.recordsPerFrame;
-  const approved = after.approved - before.approved;
+function figuresOf({ result, approved, cpuMicroseconds }: UnderLoad<Flow>, shape: Shape) {
+  const uses = result.messages * shape.recordsPerFrame;
   if (approved !== uses) throw new Error(`${approved} of ${uses} uses were approved`);
   return {
     uses,
-    usesPerSecond: uses / seconds,
-    cpuMicrosecondsPerUse: (after.cpuMicroseconds - before.cpuMicroseconds) / uses,
+    usesPerSecond: uses / result.seconds,
+    cpuMicrosecondsPerUse: cpuMicroseconds / uses,
   };
 }
