@@ -48,6 +48,7 @@ if (!existsSync(join(folder, ROOT_KEY_FILE))) {
   createAdminToken(folder);
 }
 const config = loadConfig({
+  environment: process.env,
   flags: { data: folder, "terminals.port": 0, "control.port": 0, ...options.flags },
 });
 const server = await startServer(config, createLogger("bench", "warn"));

@@ -78,7 +78,7 @@ export class MacStage {
       return null;
     }
     this.metrics.countMacs(0, count);
-    return this.pool.run(batch.number, verifyJobs(batch)).then(() => takeVerdicts(batch));
+    return this.pool.run(batch.number, verifyJobs(batch), size).then(() => takeVerdicts(batch));
   }
 
   /** Signs the answers that have a signer. Returns null when all is done, or a promise. */
@@ -96,7 +96,7 @@ export class MacStage {
       return null;
     }
     this.metrics.countMacs(0, count);
-    return this.pool.run(block.number, signJobs(block)).then(() => finishSigning(block));
+    return this.pool.run(block.number, signJobs(block), size).then(() => finishSigning(block));
   }
 }
 

@@ -12,7 +12,7 @@ import { Metrics } from "./metrics.js";
 import { recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
 import { checkRules } from "./rules.js";
-import { JournalStore, TableStore } from "./storage.js";
+import { JournalStore, stopOnFailedCommit, TableStore } from "./storage.js";
 import { deriveVaultKeys, KeyVault, type VaultKeys } from "./vault.js";
 
 export interface Node {
@@ -45,6 +45,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   rootKey.fill(0);
   const vault = new KeyVault(vaultKeys);
   const lock = DataLock.take(config.data);
+  stopOnFailedCommit();
   const metrics = new Metrics();
   const journal = new JournalStore(config.data);
   const tables = new TableStore(config.data);

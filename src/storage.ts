@@ -12,6 +12,7 @@ import { open, type RootDatabase } from "lmdb";
 import type { CheckpointHead } from "../engine/checkpoint.js";
 import { PAGE_ROWS, type Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
+import { failStop } from "./fail-stop.js";
 
 const OPTIONS = {
   encoding: "binary" as const,
@@ -183,6 +184,23 @@ export class TableStore {
     assert(slots.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
     return slots;
   }
+}
+
+/**
+ * Ends the process when lmdb tells of a failed commit by a rejection that nobody can catch, as it
+ * does beside those of the puts: what it would write next is not to be trusted.
+ */
+export function stopOnFailedCommit(): void {
+  if (process.listeners("unhandledRejection").includes(onRejection)) return;
+  process.on("unhandledRejection", onRejection);
+}
+
+function onRejection(error: unknown): void {
+  if (!(error instanceof Error && "commitError" in error)) throw error;
+  failStop(
+    "the data folder could not be written: make room on its disk, then run the same again; " +
+      "what was answered or reported as done is there",
+  );
 }
 
 /** Blocks are read through Int32Array: a buffer that is not aligned is copied. */

@@ -10,23 +10,23 @@ import {
   deriveSessionKeys,
   deriveSignOnKey,
   FRAME_HEADER_SIZE,
-  type FrameHeader,
   FRAME_MAC_SIZE,
-  frameVerified,
+  type FrameHeader,
   FUNCTION_SIGN_ON,
+  frameVerified,
+  MANAGEMENT_RECORD_SIZE,
   type Mac,
   type Management,
-  MANAGEMENT_RECORD_SIZE,
   MTI_MANAGEMENT_REQUEST,
   NONCE_SIZE,
-  type Outcome,
   OUTCOME_RECORD_SIZE,
+  type Outcome,
   readFrameHeader,
   readManagement,
   readOutcome,
-  sealFrame,
   SIGN_ON_CHALLENGE,
   SIGN_ON_PROOF,
+  sealFrame,
   USE_RECORD_SIZE,
   type UseRecord,
   writeFrameHeader,
@@ -73,10 +73,7 @@ export class RawSocket {
   next(): Promise<Uint8Array> {
     const bytes = this.received.shift();
     if (bytes) return Promise.resolve(bytes);
-    return within(
-      "a message",
-      new Promise((resolve) => this.waiting.push(resolve)),
-    );
+    return within("a message", new Promise((resolve) => this.waiting.push(resolve)));
   }
 
   /** Messages that have arrived and were not taken. */
@@ -110,6 +107,7 @@ export function post(
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: "POST",
+      agent: false,
       headers: { "content-type": "application/octet-stream", ...headers },
     });
     sent.on("error", reject);
@@ -158,6 +156,8 @@ export class RawTerminal {
   businessDate = chinaDate(Date.now());
   requestMac: Mac | null = null;
   responseMac: Mac | null = null;
+  /** Every session key it has had, for tests that look for them where they must not be. */
+  readonly sessionKeys: Uint8Array[] = [];
 
   constructor(
     readonly terminalId: number,
@@ -170,8 +170,9 @@ export class RawTerminal {
   async signOn(exchange: Exchange): Promise<Management> {
     const { serverNonce, terminalNonce } = await this.challenge(exchange);
     const answer = await exchange(this.proof(terminalNonce, serverNonce));
+    const { status } = readFrameHeader(viewOf(answer), 0);
+    if (status !== "00") throw new Error(`sign-on refused: ${status}`);
     const opened = readManagement(viewOf(answer), FRAME_HEADER_SIZE);
-    if (readFrameHeader(viewOf(answer), 0).status !== "00") throw new Error("sign-on refused");
     this.openSession(opened.keyGeneration, terminalNonce, opened.serverNonce);
     if (!frameVerified(this.responseMac!, answer, 0, answer.length)) throw new Error("MAC wrong");
     return opened;
@@ -206,6 +207,7 @@ export class RawTerminal {
       terminalNonce,
       serverNonce,
     );
+    this.sessionKeys.push(keys.requestKey, keys.responseKey);
     this.keyGeneration = keyGeneration;
     this.sequence = 0;
     this.requestMac = createMac(this.algorithm, keys.requestKey);
