@@ -5,11 +5,11 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runCase } from "./case-process.js";
 import { CASES } from "./cases.js";
-import { reportPage } from "./report.js";
-import { type Results, resultsOf } from "./results.js";
+import { reportPage, reportPicture } from "./report.js";
+import { resultsOf } from "./results.js";
 import { caseLines, headLine } from "./table.js";
 
-const HELP = `usage: npm run bench [-- CASE ... --json --scale S --large --alone --report FILE]
+const HELP = `usage: npm run bench [-- CASE ... --json --scale S --large --alone --report FILE --picture FILE]
 
 ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
 
@@ -17,7 +17,8 @@ ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
   --scale S      shorter and smaller, 0 < S <= 1 (default 1, which figures are quoted for)
   --large        measure 100 million cards too: some minutes and 9 GB of memory
   --alone        Tongka alone, without limits and peers
-  --report FILE  write a page with plots
+  --report FILE  write a page with plots (HTML)
+  --picture FILE write the plots alone (SVG)
 
 examples
   npm run bench
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
     large: { type: "boolean", default: false },
     alone: { type: "boolean", default: false },
     report: { type: "string" },
+    picture: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -66,11 +68,12 @@ async function bench(): Promise<void> {
     }
   }
   if (values.json) print(JSON.stringify(results));
-  if (values.report !== undefined) writeReport(values.report, results);
+  if (values.report !== undefined) write(values.report, reportPage(results));
+  if (values.picture !== undefined) write(values.picture, reportPicture(results));
 }
 
-function writeReport(path: string, results: Results): void {
-  writeFileSync(path, reportPage(results));
+function write(path: string, content: string): void {
+  writeFileSync(path, content);
   process.stderr.write(`bench: ${path} written\n`);
 }
 

@@ -35,7 +35,7 @@ const SIZE_MAX = SIZES.at(-1)!;
 /** Batches on their way to the pool at a time, when it is to be busy. */
 const BATCHES = 3;
 const SECONDS = 0.6;
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 export const MAC_POOL: BenchCase = {
   name: "mac-pool",
@@ -57,7 +57,9 @@ async function busy(run: Run, work: Work, threads: number): Promise<void> {
   run.say(`${threads} threads`);
   const pool = new MacPool(threads, work.data);
   await pool.calibrate();
-  const value = await rate(run, SIZE_MAX, BATCHES, (count, batch) => pool.run(batch, count));
+  const value = await rate(run, SIZE_MAX, BATCHES, (count, batch) => {
+    return pool.run(batch, count, count * FRAME_SIZE);
+  });
   await pool.close();
   work.check();
   const text = `${threads} busy threads, batches of ${SIZE_MAX}`;
@@ -73,18 +75,17 @@ async function choice(run: Run, work: Work): Promise<void> {
     run.skip("crossover", "one processor: there is no pool");
     return;
   }
-  const byPool = (count: number, batch: number) => pool.run(batch, count);
+  const byPool = (count: number, batch: number) => pool.run(batch, count, count * FRAME_SIZE);
   const adaptive = async (count: number, batch: number) => {
-    if (pool.worthIt(count, count * FRAME_SIZE)) await pool.run(batch, count);
+    if (pool.worthIt(count, count * FRAME_SIZE)) await byPool(count, batch);
     else work.inline(count);
   };
   let crossover = 0;
   let worst = Number.POSITIVE_INFINITY;
   for (const size of SIZES) {
     run.say(`batches of ${size}`);
-    const inline = await rate(run, size, 1, async (count) => work.inline(count));
-    const pooled = await rate(run, size, 1, byPool);
-    const chosen = await rate(run, size, 1, adaptive);
+    const submits = [async (count: number) => work.inline(count), byPool, adaptive];
+    const [inline, pooled, chosen] = (await rates(run, size, 1, submits)) as Three;
     if (crossover === 0 && pooled > inline) crossover = size;
     worst = Math.min(worst, chosen / Math.max(inline, pooled));
     const text = `batches of ${size}; inline ${Math.round(inline)}, pool ${Math.round(pooled)}`;
@@ -98,26 +99,36 @@ async function choice(run: Run, work: Work): Promise<void> {
   run.record({ name: "adaptive-worst", text: what, value: worst, unit: "x" });
 }
 
-/** MACs a second of `submit`, so many batches at a time: the best of some rounds. */
-async function rate(
+type Three = [inline: number, pooled: number, chosen: number];
+type Submit = (count: number, batch: number) => Promise<void>;
+
+/** MACs a second of `submit`, so many batches at a time. */
+async function rate(run: Run, size: number, batches: number, submit: Submit): Promise<number> {
+  return (await rates(run, size, batches, [submit]))[0]!;
+}
+
+/** The same of several, in turn, so that what disturbs one disturbs all: the best of some rounds. */
+async function rates(
   run: Run,
   size: number,
   batches: number,
-  submit: (count: number, batch: number) => Promise<void>,
-): Promise<number> {
-  let best = 0;
+  submits: readonly Submit[],
+): Promise<number[]> {
+  const best = submits.map(() => 0);
   for (let round = 0; round < ROUNDS; round++) {
-    const start = performance.now();
-    const end = start + run.seconds(SECONDS) * (1000 / ROUNDS);
-    let done = 0;
-    const lane = async (batch: number) => {
-      while (performance.now() < end) {
-        await submit(size, batch);
-        done += size;
-      }
-    };
-    await Promise.all(Array.from({ length: batches }, (_, batch) => lane(batch)));
-    best = Math.max(best, done / ((performance.now() - start) / 1000));
+    for (const [i, submit] of submits.entries()) {
+      const start = performance.now();
+      const end = start + run.seconds(SECONDS) * (1000 / ROUNDS);
+      let done = 0;
+      const lane = async (batch: number) => {
+        do {
+          await submit(size, batch);
+          done += size;
+        } while (performance.now() < end);
+      };
+      await Promise.all(Array.from({ length: batches }, (_, batch) => lane(batch)));
+      best[i] = Math.max(best[i]!, done / ((performance.now() - start) / 1000));
+    }
   }
   return best;
 }

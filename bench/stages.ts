@@ -48,15 +48,12 @@ export const STAGES: BenchCase = {
   },
 };
 
-/** Times `work`, which does `count` uses in each round; `prepare` is not timed. */
-function stage<Prepared>(
-  run: Run,
-  name: string,
-  text: string,
+/** Nanoseconds for each of the `count` uses that `work` does in a round; `prepare` is not timed. */
+function costOf<Prepared>(
   count: number,
   prepare: () => Prepared,
   work: (prepared: Prepared) => void,
-): void {
+): number {
   const costs: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const prepared = prepare();
@@ -64,15 +61,28 @@ function stage<Prepared>(
     work(prepared);
     costs.push(((performance.now() - start) * 1e6) / count);
   }
-  run.record({ name, text, value: median(costs), unit: "ns" });
+  return median(costs);
+}
+
+function record(run: Run, name: string, text: string, value: number): void {
+  run.record({ name, text, value, unit: "ns" });
+}
+
+/** Times a stage that needs nothing made for each round. */
+function stage(run: Run, name: string, text: string, count: number, work: () => void): void {
+  record(
+    run,
+    name,
+    text,
+    costOf(count, () => {}, work),
+  );
 }
 
 /** Decode and MAC, of frames of one record and of 128. */
 function frames(run: Run, count: number): void {
   const keys = Array.from({ length: TERMINALS }, madeUpKeys);
   const single = frameSet(keys, 1, count);
-  const nothing = () => {};
-  stage(run, "decode", "form of a frame of one record, and its card number", count, nothing, () => {
+  stage(run, "decode", "form of a frame of one record, and its card number", count, () => {
     for (let i = 0; i < single.count; i++) {
       const start = single.starts[i]!;
       if (frameProblem(single.view, start, single.size) !== 0) throw new Error("a frame is bad");
@@ -112,7 +122,7 @@ function macs(
       response.sign(answer, 0, answerSize, answer, answerSize);
     }
   };
-  stage(run, name, text, count, () => {}, verify);
+  stage(run, name, text, count, verify);
 }
 
 /** `frameCount` frames of all terminals in turn. */
@@ -134,52 +144,44 @@ function frameSet(keys: readonly TerminalKeys[], records: number, frameCount: nu
 function tokenize(run: Run, world: EngineWorld, count: number): void {
   const blocks = new Uint8Array(BATCH_RECORDS * PAN_BLOCK_SIZE);
   const text = `card numbers to tokens, ${BATCH_RECORDS} in a call`;
-  stage(
-    run,
-    "tokenize",
-    text,
-    count,
-    () => {},
-    () => {
-      for (let i = 0; i < count; i += BATCH_RECORDS) world.vault.tokenize(blocks);
-    },
-  );
+  stage(run, "tokenize", text, count, () => {
+    for (let i = 0; i < count; i += BATCH_RECORDS) world.vault.tokenize(blocks);
+  });
 }
 
-/** The stages of the engine, each over all uses of a set, and all of them together. */
+/**
+ * The stages of the engine. Each needs what the one before has found, so they are run together,
+ * one more in each row, and a stage is what its row costs more than the one before.
+ */
 function engine(run: Run, world: EngineWorld, makeUses: () => UseSet): void {
   const { state } = world.engine;
-  const each = (set: UseSet, visit: (i: number) => void) => {
-    for (let i = 0; i < set.count; i++) visit(i);
+  const look = (set: UseSet, i: number) => {
+    const use = world.read(set, i);
+    const isFirst = admit(state, use) === REASON.APPROVED && findFirst(state, use) === 0;
+    if (!isFirst) throw new Error("a use is a repeat");
+    return use;
   };
-  const set = makeUses();
-  const { count } = set;
-  const same = () => set;
-  stage(run, "duplicate", "form, terminal, date; looked up among the repeats", count, same, () => {
-    each(set, (i) => {
-      const use = world.read(set, i);
-      if (admit(state, use) !== REASON.APPROVED || findFirst(state, use) !== 0) {
-        throw new Error("a use is a repeat");
-      }
-    });
-  });
-  stage(run, "decide", "the ladder, a random card", count, same, () => {
-    each(set, (i) => {
-      const use = world.read(set, i);
-      use.terminalRow = world.senderRow;
-      if (decide(state, use) !== REASON.APPROVED) throw new Error("a use was declined");
-    });
-  });
-  stage(run, "apply", "remembered and counted", count, makeUses, (fresh) => {
-    each(fresh, (i) => {
-      const use = world.read(fresh, i);
-      use.terminalRow = world.senderRow;
-      use.cardRow = (i % world.cardCount) + 1;
-      apply(state, use, REASON.APPROVED, state.registers.position);
-    });
-  });
+  const judge = (set: UseSet, i: number) => {
+    const use = look(set, i);
+    if (decide(state, use) !== REASON.APPROVED) throw new Error("a use was declined");
+    return use;
+  };
+  const change = (set: UseSet, i: number) => {
+    apply(state, judge(set, i), REASON.APPROVED, state.registers.position);
+  };
+  const each = (visit: (set: UseSet, i: number) => unknown) => (set: UseSet) => {
+    for (let i = 0; i < set.count; i++) visit(set, i);
+  };
+  const { count } = makeUses();
+  const looked = costOf(count, makeUses, each(look));
+  const judged = costOf(count, makeUses, each(judge));
+  const changed = costOf(count, makeUses, each(change));
+  record(run, "duplicate", "form, terminal, date; looked up among the repeats", looked);
+  record(run, "decide", "the ladder, a random card", judged - looked);
+  record(run, "apply", "remembered and counted", changed - judged);
 }
 
+/** The engine as the core calls it, and sealing the block, which is part of it. */
 function journal(run: Run, world: EngineWorld, makeUses: () => UseSet): void {
   const { count } = makeUses();
   const open = () => {
@@ -188,14 +190,14 @@ function journal(run: Run, world: EngineWorld, makeUses: () => UseSet): void {
     return set;
   };
   const sealNs: number[] = [];
-  stage(run, "engine", "duplicate, decide, apply and record together", count, open, (set) => {
+  const whole = costOf(count, open, (set) => {
     world.decideAll(set);
     const start = performance.now();
     world.seal();
     sealNs.push(((performance.now() - start) * 1e6) / count);
   });
-  const text = "sealing the block: SHA-256 over its bytes (in engine, too)";
-  run.record({ name: "journal", text, value: median(sealNs), unit: "ns" });
+  record(run, "journal", "sealing the block: SHA-256 over its bytes", median(sealNs));
+  record(run, "engine", "duplicate, decide, apply, record and journal as one", whole);
 }
 
 /** The header of an answer; its outcome is written by the engine. */
@@ -204,17 +206,10 @@ function encode(run: Run, count: number): void {
   const slot = new FrameSlot();
   slot.mti = MTI_USE_REQUEST;
   const text = "header of an answer of one record, in place";
-  stage(
-    run,
-    "encode",
-    text,
-    count,
-    () => {},
-    () => {
-      for (let i = 0; i < count; i++) {
-        if (!arena.fits(responseFrameSize(OUTCOME_RECORD_SIZE))) arena.clear();
-        beginResponse(arena, slot, 1, OUTCOME_RECORD_SIZE, 1e12, REASON.APPROVED);
-      }
-    },
-  );
+  stage(run, "encode", text, count, () => {
+    for (let i = 0; i < count; i++) {
+      if (!arena.fits(responseFrameSize(OUTCOME_RECORD_SIZE))) arena.clear();
+      beginResponse(arena, slot, 1, OUTCOME_RECORD_SIZE, 1e12, REASON.APPROVED);
+    }
+  });
 }
