@@ -9,7 +9,7 @@ import { reportPage, reportPicture } from "./report.js";
 import { resultsOf } from "./results.js";
 import { caseLines, headLine } from "./table.js";
 
-const HELP = `usage: npm run bench [-- CASE ... --json --scale S --large --alone --report FILE --picture FILE]
+const HELP = `usage: npm run bench [-- CASE ... [options]]
 
 ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
 

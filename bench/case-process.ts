@@ -8,6 +8,7 @@ import { Child, childOptions, serveParent } from "./child.js";
 interface CaseOptions {
   name: string;
   settings: Settings;
+  quiet: boolean;
 }
 
 export interface CaseResult {
@@ -15,9 +16,14 @@ export interface CaseResult {
   skipped: Skipped[];
 }
 
-/** Runs a case in a process of its own. */
-export async function runCase(name: string, settings: Settings): Promise<CaseResult> {
-  const child = await Child.start<null>("case-process", { name, settings });
+/** Runs a case in a process of its own; unless `quiet`, it says on standard error what it does. */
+export async function runCase(
+  name: string,
+  settings: Settings,
+  quiet = false,
+): Promise<CaseResult> {
+  const options: CaseOptions = { name, settings, quiet };
+  const child = await Child.start<null>("case-process", options);
   try {
     return await child.ask<CaseResult>("run");
   } finally {
@@ -26,9 +32,10 @@ export async function runCase(name: string, settings: Settings): Promise<CaseRes
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { name, settings } = childOptions<CaseOptions>();
+  const { name, settings, quiet } = childOptions<CaseOptions>();
   const bench = CASES.find((each) => each.name === name)!;
-  const run = new Run(name, settings, (line) => process.stderr.write(`${name}: ${line}\n`));
+  const say = (line: string) => process.stderr.write(`${name}: ${line}\n`);
+  const run = new Run(name, settings, quiet ? () => {} : say);
   serveParent(
     null,
     {

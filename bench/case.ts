@@ -68,9 +68,9 @@ export class Run {
     return Math.max(Math.round(full * this.settings.scale), least);
   }
 
-  /** Seconds a measurement may take: 0.15 at the least. */
+  /** Seconds a measurement may take: 0.05 at the least. */
   seconds(full: number): number {
-    return Math.max(full * this.settings.scale, 0.15);
+    return Math.max(full * this.settings.scale, 0.05);
   }
 
   record(figure: Figure): void {

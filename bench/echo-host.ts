@@ -4,6 +4,11 @@
 import uWS from "uWebSockets.js";
 import { childOptions, serveParent } from "./child.js";
 
+/** What it says when it serves. */
+export interface EchoReady {
+  url: string;
+}
+
 const HOST = "127.0.0.1";
 const MESSAGE_SIZE_MAX = 1 << 20;
 
@@ -30,7 +35,6 @@ app.listen(HOST, 0, (socket) => {
     const { user, system } = process.cpuUsage();
     return user + system;
   };
-  serveParent({ url: `ws://${HOST}:${port}/echo` }, { cpu }, () =>
-    uWS.us_listen_socket_close(socket),
-  );
+  const ready: EchoReady = { url: `ws://${HOST}:${port}/echo` };
+  serveParent(ready, { cpu }, () => uWS.us_listen_socket_close(socket));
 });

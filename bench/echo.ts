@@ -1,16 +1,12 @@
 // Loads the echo with the frames of a shape, by the same window as Tongka.
 
 import { Child } from "./child.js";
+import type { EchoReady } from "./echo-host.js";
 import { makeFrames } from "./frames.js";
 import { madeUpKeys } from "./sign-on.js";
 import { LoadSocket } from "./socket.js";
 import { runWindows, Window } from "./window.js";
 import { framePlans, type Shape } from "./wire.js";
-
-/** What the echo says when it serves. */
-export interface EchoReady {
-  url: string;
-}
 
 const WARM_UP_PART = 0.2;
 /** The echo is several times faster than any server: its frames go round. */

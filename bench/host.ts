@@ -35,7 +35,7 @@ export interface HostReady {
   cardCount: number;
 }
 
-/** Where it stands: CPU time of all its threads, uses approved, bytes of memory that are its own. */
+/** Where it stands: CPU time of all its threads, and uses approved. */
 export interface HostUsage {
   cpuMicroseconds: number;
   approved: number;

@@ -3,9 +3,9 @@
 
 import type { BenchCase, Run } from "./case.js";
 import { Child } from "./child.js";
-import type { EchoReady } from "./echo.js";
+import type { EchoReady } from "./echo-host.js";
 import { bodiesOf, makeFrames, useFrameSize } from "./frames.js";
-import { type HttpLoad, httpLoader, loadHttp } from "./http.js";
+import { type HttpLoad, httpLoader, loadHttp, warmUpSeconds } from "./http.js";
 import { loadPlain } from "./plain.js";
 import { Server } from "./server.js";
 import { openTerminals } from "./terminal.js";
@@ -17,7 +17,6 @@ import { terminalIdOf } from "./world.js";
 const SHAPE = { connections: 256, recordsPerFrame: 1, inFlight: 1 };
 /** More than any server here answers in a second: requests must last as long as the load. */
 const REQUESTS_PER_SECOND_MAX = 250_000;
-const WARM_UP_SECONDS = 1;
 /** autocannon is the limit itself. */
 const AUTOCANNON_PER_SECOND_MAX = 60_000;
 
@@ -25,7 +24,7 @@ export const HTTP: BenchCase = {
   name: "http",
   text: `one use a POST, ${SHAPE.connections} connections`,
   run: async (run) => {
-    const seconds = Math.ceil(run.seconds(WIRE_SECONDS));
+    const seconds = run.seconds(WIRE_SECONDS);
     await http(run, seconds);
     if (run.settings.alone) return;
     await echo(run, seconds);
@@ -42,12 +41,15 @@ export const HTTP: BenchCase = {
 };
 
 function bodyCount(seconds: number): number {
-  const rate = httpLoader() === "wrk" ? REQUESTS_PER_SECOND_MAX : AUTOCANNON_PER_SECOND_MAX;
-  return Math.ceil((rate * seconds) / SHAPE.connections);
+  const isWrk = httpLoader(seconds) === "wrk";
+  const uses = isWrk
+    ? REQUESTS_PER_SECOND_MAX * Math.ceil(seconds)
+    : AUTOCANNON_PER_SECOND_MAX * seconds;
+  return Math.ceil(uses / SHAPE.connections);
 }
 
 async function http(run: Run, seconds: number): Promise<void> {
-  const warmUpCount = bodyCount(WARM_UP_SECONDS);
+  const warmUpCount = bodyCount(warmUpSeconds(seconds));
   const frameCount = warmUpCount + bodyCount(seconds);
   run.say("starting a server");
   const server = await Server.start({
@@ -59,18 +61,18 @@ async function http(run: Run, seconds: number): Promise<void> {
   const terminals = await openTerminals(terminalsUrl, SHAPE.connections, terminalIdOf);
   try {
     const plans = framePlans(SHAPE.connections, 1, frameCount, cardCount);
-    run.say(`making ${usesOf(SHAPE, frameCount)} requests for ${httpLoader()}`);
+    run.say(`making ${usesOf(SHAPE, frameCount)} requests for ${httpLoader(seconds)}`);
     const sets = terminals.map((terminal, i) => {
       return bodiesOf(makeFrames(plans[i]!, terminal.keys), 1);
     });
     const warmUp = sets.map((set) => set.slice(0, warmUpCount));
-    await loadHttp(requestsOf(terminalsUrl, warmUp), SHAPE.connections, WARM_UP_SECONDS);
+    await loadHttp(requestsOf(terminalsUrl, warmUp), SHAPE.connections, warmUpSeconds(seconds));
     const measured = sets.map((set) => set.slice(warmUpCount));
     const requests = requestsOf(terminalsUrl, measured);
     const { result, cpuMicroseconds, approved } = await server.underLoad(() => {
       return loadHttp(requests, SHAPE.connections, seconds);
     });
-    record(run, result, cpuMicroseconds);
+    record(run, result, seconds, cpuMicroseconds);
     // Those on their way at the end are not counted by the load generator.
     const unanswered = approved - result.requests;
     if (unanswered < 0 || unanswered > SHAPE.connections) {
@@ -82,8 +84,9 @@ async function http(run: Run, seconds: number): Promise<void> {
   }
 }
 
-function record(run: Run, load: HttpLoad, cpuMicroseconds: number): void {
-  const text = `durable, every request and answer under its own MAC; load by ${httpLoader()}`;
+function record(run: Run, load: HttpLoad, seconds: number, cpuMicroseconds: number): void {
+  const loader = httpLoader(seconds);
+  const text = `durable, every request and answer under its own MAC; load by ${loader}`;
   run.record({ name: "", text, value: load.requests / load.seconds, unit: "uses/s" });
   run.record({
     name: "server-cpu",
@@ -97,7 +100,7 @@ async function echo(run: Run, seconds: number): Promise<void> {
   const child = await Child.start<EchoReady>("echo-host", null);
   try {
     const requests = requestsOf(child.ready.url, echoBodies(seconds));
-    await loadHttp(requests, SHAPE.connections, WARM_UP_SECONDS);
+    await loadHttp(requests, SHAPE.connections, warmUpSeconds(seconds));
     const load = await loadHttp(requests, SHAPE.connections, seconds);
     run.record({
       name: "echo",

@@ -17,9 +17,12 @@ export interface HttpLoad {
   seconds: number;
 }
 
-/** Which load generator is used. */
-export function httpLoader(): "wrk" | "autocannon" {
-  return wrkInstalled() ? "wrk" : "autocannon";
+/** wrk counts whole seconds: what is shorter than this is not for it. */
+const WRK_SECONDS_MIN = 1;
+
+/** Which load generator is used for a load of `seconds`. */
+export function httpLoader(seconds: number): "wrk" | "autocannon" {
+  return wrkInstalled() && seconds >= WRK_SECONDS_MIN ? "wrk" : "autocannon";
 }
 
 /** Loads for up to `seconds`. The bodies must last: those that are left over are not sent. */
@@ -28,6 +31,11 @@ export function loadHttp(
   connections: number,
   seconds: number,
 ): Promise<HttpLoad> {
-  const load = wrkInstalled() ? loadByWrk : loadByAutocannon;
+  const load = httpLoader(seconds) === "wrk" ? loadByWrk : loadByAutocannon;
   return load(requests, connections, seconds);
+}
+
+/** A second, or as long as a shorter load. */
+export function warmUpSeconds(seconds: number): number {
+  return Math.min(seconds, 1);
 }

@@ -107,7 +107,7 @@ async function rate(run: Run, size: number, batches: number, submit: Submit): Pr
   return (await rates(run, size, batches, [submit]))[0]!;
 }
 
-/** The same of several, in turn, so that what disturbs one disturbs all: the best of some rounds. */
+/** The same of several, in turn, so that what disturbs one disturbs all: best of some rounds. */
 async function rates(
   run: Run,
   size: number,

@@ -9,7 +9,8 @@ import { open } from "lmdb";
 import { childOptions, serveParent } from "./child.js";
 import { PLAIN_MAC_HEADER, type PlainUse, plainCard, plainKeyOf } from "./plain.js";
 
-interface Options {
+/** What it is started with. */
+export interface PlainOptions {
   folder: string;
   cardCount: number;
 }
@@ -25,7 +26,7 @@ interface Flushing extends Promise<boolean> {
   flushed?: Promise<unknown>;
 }
 
-const { folder, cardCount } = childOptions<Options>();
+const { folder, cardCount } = childOptions<PlainOptions>();
 const store = open<unknown, string>({ path: folder });
 const cards = new Map<string, Card>();
 const blacklist = new Set<string>();

@@ -3,8 +3,9 @@
 import { createHmac } from "node:crypto";
 import { Child } from "./child.js";
 import { makeFolder, removeFolder } from "./folder.js";
-import { loadHttp } from "./http.js";
+import { loadHttp, warmUpSeconds } from "./http.js";
 import { PEER_CARDS } from "./peer.js";
+import type { PlainOptions } from "./plain-host.js";
 import { randomFrom, SEED } from "./random.js";
 import { businessDateNow } from "./server.js";
 import { AMOUNT_MINOR, ITEM_CODE, masterKeyOf, terminalIdOf } from "./world.js";
@@ -13,7 +14,6 @@ export const PLAIN_MAC_HEADER = "x-mac";
 /** All STANs have eight digits, so that all requests are of one size. */
 const FIRST_STAN = 10_000_000;
 const CARD_DIGITS = 19;
-const WARM_UP_SECONDS = 1;
 /** More than it answers in a second here. */
 const PER_SECOND_MAX = 30_000;
 
@@ -38,13 +38,14 @@ export function plainKeyOf(terminalId: number): Buffer {
 /** Uses a second of the plain way, by the same load generator as ours. */
 export async function loadPlain(connections: number, seconds: number): Promise<number> {
   const folder = makeFolder();
-  const options = { folder, cardCount: PEER_CARDS };
+  const options: PlainOptions = { folder, cardCount: PEER_CARDS };
   const child = await Child.start<{ url: string }>("plain-host", options);
   const random = randomFrom(SEED);
   const macs = new Map<Buffer, string>();
   let made = 0;
   const requestsFor = (duration: number) => {
-    const bodies = Array.from({ length: PER_SECOND_MAX * duration }, () => {
+    const count = Math.ceil(PER_SECOND_MAX * Math.max(duration, connections / PER_SECOND_MAX));
+    const bodies = Array.from({ length: count }, () => {
       const terminalId = terminalIdOf(made % connections);
       const body = useBody(terminalId, FIRST_STAN + made++, random);
       const mac = createHmac("sha256", plainKeyOf(terminalId)).update(body);
@@ -59,7 +60,8 @@ export async function loadPlain(connections: number, seconds: number): Promise<n
     return { url, headersOf, bodies };
   };
   try {
-    await loadHttp(requestsFor(WARM_UP_SECONDS), connections, WARM_UP_SECONDS);
+    const warmUp = warmUpSeconds(seconds);
+    await loadHttp(requestsFor(warmUp), connections, warmUp);
     const load = await loadHttp(requestsFor(seconds), connections, seconds);
     return load.requests / load.seconds;
   } finally {

@@ -72,9 +72,8 @@ export function barChart(title: string, groups: readonly BarGroup[], from: numbe
       const width = number(part * barWidth);
       const middle = y + BAR_HEIGHT - 5;
       parts.push(text(LABEL_WIDTH - 8, middle, bar.label, "end"));
-      parts.push(
-        `<rect x="${LABEL_WIDTH}" y="${y}" width="${width}" height="${BAR_HEIGHT}" fill="${fill}"/>`,
-      );
+      const place = `x="${LABEL_WIDTH}" y="${y}"`;
+      parts.push(`<rect ${place} width="${width}" height="${BAR_HEIGHT}" fill="${fill}"/>`);
       parts.push(text(LABEL_WIDTH + part * barWidth + 8, middle, bar.note, ""));
       y += BAR_HEIGHT + BAR_GAP;
     }
@@ -151,9 +150,10 @@ export function svg(plots: readonly Plot[]): string {
   });
   const box = `viewBox="0 0 ${width} ${number(height)}"`;
   const style = `<style>${STYLE}</style>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="${width}" height="${number(
-    height,
-  )}" ${box}>\n${style}\n<rect width="100%" height="100%" fill="#fff"/>\n${parts.join("\n")}\n</svg>`;
+  const size = `width="${width}" height="${number(height)}"`;
+  const paper = `<rect width="100%" height="100%" fill="#fff"/>`;
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" role="img" ${size} ${box}>`;
+  return `${head}\n${style}\n${paper}\n${parts.join("\n")}\n</svg>`;
 }
 
 /** Text that stands in HTML and SVG. */

@@ -10,7 +10,6 @@ import {
   commandPath,
   freePort,
   loadPeer,
-  PEER_CARDS,
   PEER_HOST,
   type PeerLoad,
   startProcess,
@@ -28,14 +27,14 @@ const DEBIAN_FOLDER = "/usr/lib/postgresql";
 const DEBIAN_USER = "postgres";
 
 /** Tables and function; HOT updates have room on their page. */
-const SCHEMA = `
+const schemaOf = (cardCount: number) => `
 create table card (card bigint primary key, status smallint not null, medium smallint not null,
   expiry int not null, uses bigint not null) with (fillfactor = 70);
 create table blacklist (card bigint primary key);
 create table use (terminal int, business_date int, stan int, card bigint not null,
   item int not null, amount bigint not null, reason int not null,
   primary key (terminal, business_date, stan));
-insert into card select i, 2, 1, 20991231, 0 from generate_series(0, ${PEER_CARDS - 1}) i;
+insert into card select i, 2, 1, 20991231, 0 from generate_series(0, ${cardCount - 1}) i;
 create function use_card(of_terminal int, of_date int, of_stan int, of_card bigint, of_item int,
   of_amount bigint, of_medium int) returns int language plpgsql as $$
 declare
@@ -79,9 +78,10 @@ export class Postgres {
     private readonly port: number,
     private readonly server: { stop(): Promise<void> },
     private readonly folder: string,
+    private readonly cardCount: number,
   ) {}
 
-  static async start(binaries: string): Promise<Postgres> {
+  static async start(binaries: string, cardCount: number): Promise<Postgres> {
     const folder = makeFolder();
     const port = await freePort();
     const identity = identityOf(folder);
@@ -98,11 +98,11 @@ export class Postgres {
     const command = join(binaries, "postgres");
     const server = startProcess(command, ["-D", folder, ...args], identity, "SIGINT");
     const link = await whenItListens(() => PostgresLink.open(port));
-    for (const statement of SCHEMA.split(/;\n(?=create|insert|vacuum|$)/)) {
+    for (const statement of schemaOf(cardCount).split(/;\n(?=create|insert|vacuum|$)/)) {
       if (statement.trim() !== "") await link.query(statement);
     }
     link.close();
-    return new Postgres(port, server, folder);
+    return new Postgres(port, server, folder, cardCount);
   }
 
   /** Uses a second. */
@@ -119,7 +119,7 @@ export class Postgres {
       load,
       (connection, count) => {
         const message = (i: number) => {
-          const card = Math.floor(random() * PEER_CARDS);
+          const card = Math.floor(random() * this.cardCount);
           const key = [terminalIdOf(connection), date, firstStan + i] as const;
           return useMessage(...key, card, ITEM_CODE, AMOUNT_MINOR);
         };

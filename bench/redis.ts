@@ -9,7 +9,6 @@ import {
   freePort,
   type Link,
   loadPeer,
-  PEER_CARDS,
   PEER_HOST,
   type PeerLoad,
   startProcess,
@@ -27,7 +26,7 @@ const STAN_DIGITS = 8;
 const NEWLINE = 10;
 const ERROR = 0x2d;
 
-/** Approved uses are answered with an integer, declined ones, of which there are none, with an error. */
+/** Approved uses are answered with an integer, declined ones (there are none) with an error. */
 const FUNCTION = `#!lua name=bench
 local function use(keys, args)
   local first = redis.call("GET", keys[2])
@@ -62,9 +61,10 @@ export class Redis {
     private readonly port: number,
     private readonly server: { stop(): Promise<void> },
     private readonly folder: string,
+    private readonly cardCount: number,
   ) {}
 
-  static async start(): Promise<Redis> {
+  static async start(cardCount: number): Promise<Redis> {
     const folder = makeFolder();
     const port = await freePort();
     const settings = ["--dir", folder, "--appendonly", "yes", "--appendfsync", "no", "--save", ""];
@@ -72,7 +72,7 @@ export class Redis {
     const rewrite = ["--auto-aof-rewrite-percentage", "0"];
     const args = [...address, ...settings, ...rewrite];
     const server = startProcess("redis-server", args, {}, "SIGKILL");
-    const redis = new Redis(port, server, folder);
+    const redis = new Redis(port, server, folder, cardCount);
     await redis.fill();
     return redis;
   }
@@ -83,7 +83,10 @@ export class Redis {
     return loadPeer(
       (answered, failed) => RespLink.open(this.port, answered, failed),
       load,
-      (connection, count) => useMessages(connection, firstStan, count, random),
+      (connection, count) => {
+        const nextCard = () => Math.floor(random() * this.cardCount);
+        return useMessages(connection, firstStan, count, nextCard);
+      },
     );
   }
 
@@ -111,7 +114,7 @@ export class Redis {
     // Its name comes back as a bulk string, in two lines.
     await ask([["FUNCTION", "LOAD", FUNCTION]], 2);
     await ask([["SADD", "blacklist", "none"]]);
-    for (let from = 0; from < PEER_CARDS; from += LOAD_COMMANDS) {
+    for (let from = 0; from < this.cardCount; from += LOAD_COMMANDS) {
       await ask(Array.from({ length: LOAD_COMMANDS }, (_, i) => cardCommand(from + i)));
     }
     await ask([["CONFIG", "SET", "appendfsync", "always"]]);
@@ -186,14 +189,14 @@ function useMessages(
   connection: number,
   firstStan: number,
   count: number,
-  random: () => number,
+  nextCard: () => number,
 ): Messages {
   const date = String(businessDateNow());
   const terminalId = terminalIdOf(connection);
   const message = (i: number) => {
     const stan = String(firstStan + i).padStart(STAN_DIGITS, "0");
     const key = `use:${terminalId}:${date}:${stan}`;
-    const card = cardKey(Math.floor(random() * PEER_CARDS));
+    const card = cardKey(nextCard());
     const rest = ["1", date, String(AMOUNT_MINOR), String(ITEM_CODE)];
     return command(["FCALL", "use", "2", card, key, ...rest]);
   };

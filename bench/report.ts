@@ -155,7 +155,8 @@ function rowOf(each: Measurement): string {
   const percentiles = each.percentiles === null ? [] : percentilesOf(each.percentiles);
   const tail = percentiles.map(([percentile, value]) => `p${percentile} ${shown(value)}`);
   const what = [each.text, ...(tail.length > 0 ? [tail.join(", ")] : [])].join("; ");
-  const cells = [each.name, each.unit, ratio, what].map(escaped);
-  const value = `<td class="number">${shown(each.value)}</td>`;
-  return `<tr><td>${cells[0]}</td>${value}<td>${cells[1]}</td><td>${cells[2]}</td><td>${cells[3]}</td></tr>`;
+  const [name, ...others] = [each.name, each.unit, ratio, what].map((cell) => {
+    return `<td>${escaped(cell)}</td>`;
+  });
+  return `<tr>${name}<td class="number">${shown(each.value)}</td>${others.join("")}</tr>`;
 }

@@ -86,13 +86,11 @@ export class LoadTerminal {
   }
 }
 
-/** Opens `count` terminals, a few at a time, the first being number `first` of the world. */
-export async function openTerminals(
+/** Opens `count` terminals; `idOf` names terminal `index` of them. */
+export function openTerminals(
   url: string,
   count: number,
   idOf: (index: number) => number,
 ): Promise<LoadTerminal[]> {
-  const terminals: LoadTerminal[] = [];
-  for (let i = 0; i < count; i++) terminals.push(await LoadTerminal.open(url, idOf(i)));
-  return terminals;
+  return Promise.all(Array.from({ length: count }, (_, i) => LoadTerminal.open(url, idOf(i))));
 }

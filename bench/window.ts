@@ -1,5 +1,5 @@
 // The closed loop: messages made ahead of time, all of one size, so many of them in flight on a
-// connection. Everything that is compared is loaded by this one: Tongka, an echo, Redis, PostgreSQL.
+// connection. Everything that is compared is loaded by this one: Tongka, an echo, its peers.
 //
 // The invariant: sent - answered never exceeds inFlight, and each answer lets one more leave; what
 // the answers of one read let leave goes out in one write.

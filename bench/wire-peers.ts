@@ -2,13 +2,15 @@
 // the checks of a use and makes it durable, and leaves out what only we do.
 
 import type { Run } from "./case.js";
-import type { PeerLoad } from "./peer.js";
+import { PEER_CARDS, type PeerLoad } from "./peer.js";
 import { POSTGRES_INSTALL, Postgres, postgresFolder } from "./postgres.js";
 import { REDIS_INSTALL, Redis, redisInstalled } from "./redis.js";
 
 /** More than either answers in a second here. */
 const REDIS_PER_SECOND_MAX = 120_000;
 const POSTGRES_PER_SECOND_MAX = 40_000;
+
+const PEER_CARDS_MIN = 1000;
 
 /** How a peer is loaded: connections, and uses in flight on each. */
 export interface PeerShape {
@@ -27,7 +29,7 @@ export async function redisPeer(
     return;
   }
   run.say("starting Redis");
-  const redis = await Redis.start();
+  const redis = await Redis.start(run.amount(PEER_CARDS, PEER_CARDS_MIN));
   try {
     let firstStan = 1;
     for (const shape of shapes) {
@@ -55,7 +57,7 @@ export async function postgresPeer(
     return;
   }
   run.say("starting PostgreSQL");
-  const postgres = await Postgres.start(binaries);
+  const postgres = await Postgres.start(binaries, run.amount(PEER_CARDS, PEER_CARDS_MIN));
   try {
     let firstStan = 1;
     for (const shape of shapes) {

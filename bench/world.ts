@@ -113,7 +113,7 @@ const SERIAL_OFFSET = 4;
 const SERIAL_BYTES = SERIAL_DIGITS / 2;
 const ISSUER_SUM = luhnSum(ISSUER);
 
-/** Writes the number block of card `index`, the same as that of `panOf(index)`, several times faster. */
+/** Writes the number block of card `index`: that of `panOf(index)`, several times faster. */
 export function writeCardBlock(bytes: Uint8Array, offset: number, index: number): void {
   bytes.set(CARD_BLOCK, offset);
   let sum = ISSUER_SUM;
@@ -135,7 +135,7 @@ function luhnSum(digits: string): number {
   return (10 - luhnDigit(digits)) % 10;
 }
 
-/** Puts the parties of the world into a node: catalogue, organisation, `terminalCount` terminals. */
+/** Puts the parties of the world into a node: organisation, catalogue, terminals. */
 export async function seedParties(
   sink: CommandSink,
   vault: KeyVault,
