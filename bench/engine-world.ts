@@ -6,11 +6,13 @@ import { BlockWriter } from "../engine/block.js";
 import { COMMAND, SESSION_SIGN_ON, SESSION_SIZE, writeSession } from "../engine/commands.js";
 import { Engine, REPEATED } from "../engine/engine.js";
 import { readUse, USE_STAN_WORD, USE_WORDS, Use } from "../engine/use.js";
+import { assert } from "../protocol/assert.js";
 import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
 import { MTI_USE_REQUEST } from "../protocol/mti.js";
 import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
+import { STAN_MAX } from "../protocol/use-record.js";
 import type { CommandBatch, CommandResult, CommandSink } from "../src/command-sink.js";
 import { deriveVaultKeys, KeyVault, ROOT_KEY_SIZE } from "../src/vault.js";
 import { recordTemplate } from "./frames.js";
@@ -25,6 +27,7 @@ import {
 
 const BLOCK_SIZE = 64 * 1024 * 1024;
 const USES_PER_FRAME = 128;
+const TERMINALS = 64;
 const OUTCOME_WORDS = OUTCOME_RECORD_SIZE / 4;
 
 /** Uses ready to be decided: wire records and tokens. */
@@ -43,6 +46,7 @@ export class EngineWorld implements CommandSink {
   private readonly out = new Int32Array(USES_PER_FRAME * OUTCOME_WORDS);
   private sessionBase = 0;
   private sequence = 0;
+  private terminalIndex = -1;
   private stan = 0;
 
   private constructor(
@@ -68,9 +72,9 @@ export class EngineWorld implements CommandSink {
   /** Makes a world of `cardCount` cards with room for `usesMax` uses. */
   static async make(cardCount: number, usesMax: number): Promise<EngineWorld> {
     const world = new EngineWorld(cardCount, usesMax);
-    await seedParties(world, world.vault, 1);
+    await seedParties(world, world.vault, TERMINALS);
     await seedCards(world, world.vault, cardCount);
-    world.signOn();
+    world.nextTerminal();
     return world;
   }
 
@@ -87,13 +91,18 @@ export class EngineWorld implements CommandSink {
     return { outcomes, positions: new Float64Array(count) };
   }
 
-  /** `count` uses that no call has made before, of cards that `nextCard` picks. */
+  /**
+   * `count` uses that no call has made before, of cards that `nextCard` picks. They are to be used
+   * before more are made: a terminal whose STANs are used up makes way for the next.
+   */
   makeUses(count: number, nextCard: () => number): UseSet {
+    assert(count <= STAN_MAX, "a set is of one terminal");
+    if (this.stan + count > STAN_MAX) this.nextTerminal();
     const bytes = new Uint8Array(count * USE_WORDS * 4);
     const blocks = new Uint8Array(count * PAN_BLOCK_SIZE);
     const words = new Int32Array(bytes.buffer);
     const record = recordTemplate({
-      terminalId: terminalIdOf(0),
+      terminalId: terminalIdOf(this.terminalIndex),
       businessDate: businessDateNow(),
     });
     for (let i = 0; i < count; i++) {
@@ -143,11 +152,15 @@ export class EngineWorld implements CommandSink {
     if (!this.engine.idle) this.engine.seal();
   }
 
-  private signOn(): void {
+  private nextTerminal(): void {
     const { state } = this.engine;
+    const terminalId = terminalIdOf(++this.terminalIndex);
+    assert(this.terminalIndex < TERMINALS, "there are terminals for all uses");
+    this.stan = 0;
+    this.sequence = 0;
     const bytes = new Uint8Array(SESSION_SIZE);
     writeSession(bytes, 0, {
-      terminalId: terminalIdOf(0),
+      terminalId,
       keyGeneration: 1,
       expiresAt: state.nowSeconds + 86_400,
       action: SESSION_SIGN_ON,
@@ -161,7 +174,7 @@ export class EngineWorld implements CommandSink {
     this.engine.command(COMMAND.SESSION, bytes);
     this.engine.endCommands();
     this.seal();
-    this.senderRow = state.parties.find(terminalIdOf(0));
+    this.senderRow = state.parties.find(terminalId);
     this.sessionBase = state.sessions.find(this.senderRow, 1, state.nowSeconds);
   }
 }
