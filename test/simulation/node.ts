@@ -54,7 +54,17 @@ export class SimulatedNode {
   private serves(life: Life): void {
     this.world.trace.note("node", "serves");
     this.world.dead = false;
+    if (this.world.chance.hit(0.3)) this.checkpoint();
+    if (this.world.chance.hit(0.1)) this.crashSoon(6000);
     this.restarted(life);
+  }
+
+  /** Crashes are worst where something has just begun. */
+  private crashSoon(withinUs: number): void {
+    const { world, life } = this;
+    world.timeline.after(world.chance.below(withinUs), () => {
+      if (!world.healed && this.life === life) this.crash(world.chance.hit(0.8));
+    });
   }
 
   /** Power is cut, or only the process is killed. */
@@ -84,6 +94,7 @@ export class SimulatedNode {
   checkpoint(): void {
     const { life, world } = this;
     if (life === null || !life.serves || this.checkpointsOver) return;
+    if (world.chance.hit(0.1)) this.crashSoon(1500);
     life.checkpoint().then(
       () => {
         this.checkpoints++;

@@ -47,7 +47,7 @@ type CardIntent = Extract<Order["intent"], { kind: "card" }>;
 
 export class Office {
   /** Batches not yet answered, oldest first; of each, whether the node that lives has it. */
-  private readonly batches: { orders: Order[]; given: boolean }[] = [];
+  private readonly batches: { orders: Order[]; given: boolean; needed: boolean }[] = [];
   private cardCount: number;
   private catalogueVersion = 1;
   private nextEntryId = ENTRY_ID_FIRST;
@@ -77,9 +77,13 @@ export class Office {
     }
   }
 
-  /** The node is gone: what it has not answered is given again. */
+  /** The node is gone: what it has not answered is given again, or given up. */
   crashed(): void {
-    for (const batch of this.batches) batch.given = false;
+    for (const batch of [...this.batches]) {
+      const givenUp = batch.given && !batch.needed && this.world.chance.hit(0.4);
+      if (givenUp) this.batches.splice(this.batches.indexOf(batch), 1);
+      batch.given = false;
+    }
   }
 
   /** Thinks of something new. */
@@ -87,7 +91,7 @@ export class Office {
     const { chance } = this.world;
     const makers = [this.cardEvents, this.cardEvents, this.list, this.delist, this.party];
     const maker = chance.hit(0.06) ? this.catalogue : chance.pick(makers);
-    this.batches.push({ orders: maker.call(this), given: false });
+    this.batches.push({ orders: maker.call(this), given: false, needed: false });
   }
 
   private open(): void {
@@ -105,7 +109,7 @@ export class Office {
   }
 
   private queue(orders: Order[]): void {
-    this.batches.push({ orders, given: false });
+    this.batches.push({ orders, given: false, needed: true });
   }
 
   private loaded(index: number, today: number): CardIntent {

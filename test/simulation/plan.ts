@@ -62,7 +62,7 @@ export function drawPlan(chance: Chance): Plan {
     gates: chance.between(3, 12),
     concentrators: chance.between(1, 3),
     disk: {
-      slow: rate(chance, 0.1),
+      slow: rate(chance, 0.5),
       stuck: rate(chance, 0.002),
       failWrite: rate(chance, 0.004),
       failFlush: rate(chance, 0.004),

@@ -158,6 +158,8 @@ class Simulation {
     this.again(plan.commandMs, () => {
       if (!world.healed) this.office.change();
       if (this.node.life?.serves) this.office.give(this.node.life);
+      // A checkpoint of what is just being committed.
+      if (chance.hit(0.2)) world.timeline.after(chance.below(800), () => this.node.checkpoint());
     });
     this.again(300, () => {
       if (!world.healed) chance.pick(this.gates).restart();
