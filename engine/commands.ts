@@ -325,8 +325,7 @@ export function readTerminal(bytes: Uint8Array, offset: number): TerminalCommand
     macAlgorithm: view.getUint8(21),
     masterKeyVersion: view.getUint32(24, true),
     checkValue: copied(bytes, offset + 28, 3),
-    wrappedKey:
-      wrappedKeySize === 0 ? null : copied(bytes, offset + 32, wrappedKeySize),
+    wrappedKey: wrappedKeySize === 0 ? null : copied(bytes, offset + 32, wrappedKeySize),
   };
 }
 
