@@ -25,10 +25,10 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a decline is not journaled",
     file: "engine/engine.js",
-    from: "        const reason = decide(this.state, use);\n        const position = this.record(use, reason);",
+    from: "const position = this.record(use, reason);",
     to:
-      "        const reason = decide(this.state, use);\n" +
-      "        const position = reason > 20 ? this.state.registers.position : this.record(use, reason);",
+      "const { position: last } = this.state.registers;" +
+      "const position = reason > 20 ? last : this.record(use, reason);",
   },
   {
     name: "the time of use is not compared",
@@ -77,8 +77,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "an old sequence number is taken",
     file: "engine/sessions.js",
-    from: "return (words[base + WINDOW_WORD + ((sequence >>> 5) & 7)] & (1 << (sequence & 31))) === 0;",
-    to: "return true;",
+    from: "if (sequence === 0 || highest - sequence >= SEQUENCE_WINDOW)",
+    to: "if (highest >= sequence)\n            return true;\n        if (sequence === 0)",
   },
   {
     name: "old keys hold for ever",
@@ -113,8 +113,10 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a checkpoint skips a page",
     file: "src/storage.js",
-    from: "        const slot = 1 - this.slotsOf(table)[page];",
-    to: "        if (page === 1 && position % 2 === 0) return;\n        const slot = 1 - this.slotsOf(table)[page];",
+    from: "const value = Buffer.allocUnsafe(PAGE_HEADER_SIZE + words.byteLength);",
+    to:
+      "if (page === 1 && position % 2 === 0) return;" +
+      "const value = Buffer.allocUnsafe(PAGE_HEADER_SIZE + words.byteLength);",
   },
   {
     name: "a page that changes during a checkpoint is not copied",
