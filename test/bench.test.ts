@@ -12,7 +12,7 @@ import { panOf, writeCardBlock } from "../bench/world.js";
 import { PAN_BLOCK_SIZE, PAN_KIND_CARD, panValid, writePanBlock } from "../protocol/pan.js";
 import { idNumberFault } from "../src/id-number.js";
 
-const SETTINGS = { scale: 0.001, large: false, alone: false };
+const SETTINGS = { scale: 0.001, large: false, alone: false, configuration: {} };
 /** Processes of cases at a time. */
 const LANES = 2;
 
