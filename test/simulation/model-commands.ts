@@ -203,7 +203,17 @@ function setTerminal(model: Model, c: Extract<Intent, { kind: "terminal" }>): st
   const kept = (existing?.keys ?? []).filter(({ version }) => version !== c.keyVersion);
   const keys = c.keyVersion === 0 ? existing!.keys : [key, ...kept].slice(0, 2);
   model.terminals.set(c.terminalId, { ...c, keys });
+  if (!sameKey) endSessions(model, c.terminalId, keys[1]?.version ?? 0);
   return DONE;
+}
+
+/** A new master key ends the session keys made under any but the one before it. */
+function endSessions(model: Model, terminalId: number, keptVersion: number): void {
+  const session = model.sessions.get(terminalId);
+  const currentEnds = session?.current?.keyVersion !== keptVersion;
+  for (const each of [session?.current, session?.previous]) {
+    if (each && (currentEnds || each.keyVersion !== keptVersion)) each.expiresAt = 0;
+  }
 }
 
 function publish(model: Model, c: Extract<Intent, { kind: "catalogue" }>): string {
