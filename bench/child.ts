@@ -39,12 +39,16 @@ export class Child<Ready> {
   /** Starts dist/bench/`name`.js; resolves when it says that it is ready. */
   static async start<Ready>(name: string, options: unknown): Promise<Child<Ready>> {
     const path = new URL(`./${name}.js`, import.meta.url);
-    // What a child prints must not get into the results.
-    const stdio = ["ignore", 2, 2, "ipc"] as const;
-    const child = new Child<Ready>(
-      fork(path, [JSON.stringify(options)], { stdio: [...stdio] }),
-      name,
-    );
+    // Of the flags of this process only the profiler's are for its children, and nothing that they
+    // print may get into the results.
+    const execArgv = process.execArgv.filter((flag) => flag.startsWith("--cpu-prof"));
+    const env = { ...process.env, NODE_OPTIONS: "" };
+    const forked = fork(path, [JSON.stringify(options)], {
+      execArgv,
+      env,
+      stdio: ["ignore", 2, 2, "ipc"],
+    });
+    const child = new Child<Ready>(forked, name);
     child.ready = await new Promise<Ready>((resolve, reject) => {
       child.waiting.set(0, [resolve as (value: never) => void, reject]);
     });
