@@ -8,21 +8,16 @@ import { Child, childOptions, serveParent } from "./child.js";
 interface CaseOptions {
   name: string;
   settings: Settings;
-  quiet: boolean;
 }
 
-export interface CaseResult {
+interface CaseResult {
   measurements: Measurement[];
   skipped: Skipped[];
 }
 
-/** Runs a case in a process of its own; unless `quiet`, it says on standard error what it does. */
-export async function runCase(
-  name: string,
-  settings: Settings,
-  quiet = false,
-): Promise<CaseResult> {
-  const options: CaseOptions = { name, settings, quiet };
+/** Runs a case in a process of its own, which says on standard error what it does. */
+export async function runCase(name: string, settings: Settings): Promise<CaseResult> {
+  const options: CaseOptions = { name, settings };
   const child = await Child.start<null>("case-process", options);
   try {
     return await child.ask<CaseResult>("run");
@@ -32,10 +27,10 @@ export async function runCase(
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { name, settings, quiet } = childOptions<CaseOptions>();
+  const { name, settings } = childOptions<CaseOptions>();
   const bench = CASES.find((each) => each.name === name)!;
   const say = (line: string) => process.stderr.write(`${name}: ${line}\n`);
-  const run = new Run(name, settings, quiet ? () => {} : say);
+  const run = new Run(name, settings, say);
   serveParent(
     null,
     {
