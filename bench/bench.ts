@@ -1,19 +1,29 @@
-// npm run bench [-- CASE ...] [--json] [--scale S]: runs the cases and prints what they measured.
+// npm run bench [-- CASE ...]: runs the cases and tells what they measured, as a table for people,
+// as one JSON object, or as a page with plots.
 
-import { arch, cpus, platform, totalmem } from "node:os";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { buildInfo } from "../src/build-info.js";
-import { runWire, WIRE_CASES, type WireResult } from "./wire.js";
+import { runCase } from "./case-process.js";
+import { CASES } from "./cases.js";
+import { reportPage, reportPicture } from "./report.js";
+import { resultsOf } from "./results.js";
+import { caseLines, headLine } from "./table.js";
 
-const HELP = `usage: npm run bench [-- CASE ...] [--json] [--scale S]
+const HELP = `usage: npm run bench [-- CASE ... [options]]
 
-  CASE        ${WIRE_CASES.map((each) => each.name).join(", ")}; all without one
-  --json      one JSON object on standard output
-  --scale S   shorter runs, 0 < S <= 1 (default 1)
+${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
+
+  --json         one JSON object on standard output
+  --scale S      shorter and smaller, 0 < S <= 1 (default 1, which figures are quoted for)
+  --large        measure 100 million cards too: some minutes and 9 GB of memory
+  --alone        Tongka alone, without limits and peers
+  --report FILE  write a page with plots (HTML)
+  --picture FILE write the plots alone (SVG)
 
 examples
   npm run bench
   npm run bench -- wire-batch --json
+  npm run bench -- --report bench.html
 `;
 
 const { values, positionals } = parseArgs({
@@ -21,57 +31,52 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     scale: { type: "string", default: "1" },
+    large: { type: "boolean", default: false },
+    alone: { type: "boolean", default: false },
+    report: { type: "string" },
+    picture: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 
+const scale = Number(values.scale);
+const unknown = positionals.filter((name) => !CASES.some((each) => each.name === name));
 if (values.help) {
   process.stdout.write(HELP);
+} else if (!(scale > 0 && scale <= 1) || unknown.length > 0) {
+  const what = unknown.length > 0 ? `no case ${unknown.join(", ")}` : "--scale is not in 0..1";
+  process.stderr.write(`bench: ${what}\n\n${HELP}`);
+  process.exitCode = 2;
 } else {
-  const scale = Number(values.scale);
-  const unknown = positionals.filter((name) => !WIRE_CASES.some((each) => each.name === name));
-  if (!(scale > 0 && scale <= 1) || unknown.length > 0) {
-    const what = unknown.length > 0 ? `no case ${unknown.join(", ")}` : "--scale is not in 0..1";
-    process.stderr.write(`bench: ${what}\n\n${HELP}`);
-    process.exitCode = 2;
-  } else {
-    await run(scale);
-  }
+  await bench();
 }
 
-async function run(scale: number): Promise<void> {
-  const results: WireResult[] = [];
-  const { version, commit } = buildInfo();
-  const machine = {
-    cpu: cpus()[0]!.model.trim(),
-    cores: cpus().length,
-    memoryBytes: totalmem(),
-    platform: `${platform()} ${arch()}`,
-    node: process.version,
-  };
-  if (!values.json) {
-    const { cpu, cores, node } = machine;
-    print(`tongka ${version} ${commit.slice(0, 10)} · ${cores} x ${cpu} · Node ${node}`);
+async function bench(): Promise<void> {
+  const results = resultsOf({ scale, large: values.large, alone: values.alone });
+  if (!values.json) print(headLine(results));
+  for (const { name, text } of CASES) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    try {
+      const { measurements, skipped } = await runCase(name, results.settings);
+      results.cases.push(...measurements);
+      results.skipped.push(...skipped);
+      if (!values.json) print(caseLines(name, text, measurements, skipped).join("\n"));
+    } catch (error) {
+      // The other cases are worth having; a failed one must not go unnoticed.
+      process.stderr.write(`bench: ${name} failed: ${(error as Error).message}\n`);
+      process.exitCode = 1;
+    }
   }
-  for (const wire of WIRE_CASES) {
-    if (positionals.length > 0 && !positionals.includes(wire.name)) continue;
-    if (!values.json) print(`\n${wire.name}: ${wire.text}; durable, every MAC checked and made`);
-    const result = await runWire(wire, scale);
-    results.push(result);
-    if (values.json) continue;
-    print(
-      `  ${count(result.usesPerSecond)} uses/s   server CPU ` +
-        `${result.serverCpuMicrosecondsPerUse.toFixed(2)} us a use   ` +
-        `(${count(result.uses)} uses in ${result.seconds.toFixed(2)} s)`,
-    );
-  }
-  if (values.json) print(JSON.stringify({ version, commit, machine, scale, results }));
+  if (values.json) print(JSON.stringify(results));
+  if (values.report !== undefined) write(values.report, reportPage(results));
+  if (values.picture !== undefined) write(values.picture, reportPicture(results));
 }
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+function write(path: string, content: string): void {
+  writeFileSync(path, content);
+  process.stderr.write(`bench: ${path} written\n`);
 }
 
-function count(value: number): string {
-  return Math.round(value).toLocaleString("en-US");
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
 }

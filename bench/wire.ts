@@ -1,115 +1,119 @@
-// The wire cases: uses over real sockets, durable, every request under its own MAC and every
-// answer too. The server is another process; its CPU for each use is told beside the throughput,
-// since that figure does not hang on what the load generator costs.
+// The closed-loop wire load: uses over real sockets, durable, every request under its own MAC and
+// every answer too. The server is another process; its CPU for each use is told beside the
+// throughput, since that figure does not depend on what the load generator costs.
 
-import { performance } from "node:perf_hooks";
-import { businessDateAt } from "../engine/calendar.js";
-import { HostProcess } from "./host-process.js";
-import { postAll } from "./http-load.js";
-import { LoadTerminal } from "./load.js";
+import type { Run } from "./case.js";
+import { type FramePlan, makeFrames } from "./frames.js";
+import { randomFrom, SEED } from "./random.js";
+import { businessDateNow, type Server, type UnderLoad } from "./server.js";
+import { type LoadTerminal, openTerminals } from "./terminal.js";
+import { type Flow, runWindows, Window } from "./window.js";
 import { terminalIdOf } from "./world.js";
 
-export interface WireCase {
-  name: string;
-  text: string;
+/** A shape of load. */
+export interface Shape {
   connections: number;
   recordsPerFrame: number;
+  /** Frames in flight on each connection. */
   inFlight: number;
-  framesPerConnection: number;
-  transport: "websocket" | "http";
 }
 
-export interface WireResult {
-  name: string;
-  uses: number;
-  seconds: number;
+/** Part of the frames that warm the server up before it is measured. */
+const WARM_UP_PART = 0.2;
+
+export interface WireFigures {
   usesPerSecond: number;
-  serverCpuMicrosecondsPerUse: number;
+  /** Of the server, all threads together. */
+  cpuMicrosecondsPerUse: number;
+  uses: number;
 }
 
-export const WIRE_CASES: readonly WireCase[] = [
-  {
-    name: "wire-single",
-    text: "one record a frame, 64 connections, 16 in flight on each",
-    connections: 64,
-    recordsPerFrame: 1,
-    inFlight: 16,
-    framesPerConnection: 20_000,
-    transport: "websocket",
-  },
-  {
-    name: "wire-batch",
-    text: "128 records a frame, 16 connections, 4 in flight on each",
-    connections: 16,
-    recordsPerFrame: 128,
-    inFlight: 4,
-    framesPerConnection: 3000,
-    transport: "websocket",
-  },
-  {
-    name: "http",
-    text: "one record a POST, 64 connections, by autocannon, which is the limit here",
-    connections: 64,
-    recordsPerFrame: 1,
-    inFlight: 1,
-    framesPerConnection: 2000,
-    transport: "http",
-  },
-];
+/** Uses of `shape` at most, warm-up included, that a server must remember. */
+export function usesOf(shape: Shape, frameCount: number): number {
+  return shape.connections * shape.recordsPerFrame * frameCount;
+}
 
-const CARD_COUNT = 100_000;
-const SEED = 20_200_101;
-const BUSINESS_DAY = { utcOffsetMinutes: 480, cutoverMinutes: 0 };
+/** How much of a shape a server is loaded with. */
+export interface Amount {
+  /** Most frames of each connection, warm-up included. */
+  frameCount: number;
+  seconds: number;
+  /** First terminal of the world that is used; each sends only once, for its STANs begin at 1. */
+  firstTerminal?: number;
+  /** Called between warm-up and measurement, and after it. */
+  before?: () => Promise<unknown>;
+  after?: () => Promise<unknown>;
+}
 
-/** Runs a case against a fresh server. `scale` (0 to 1) shortens it. */
-export async function runWire(wire: WireCase, scale: number): Promise<WireResult> {
-  const frameCount = Math.max(1, Math.round(wire.framesPerConnection * scale));
-  const uses = frameCount * wire.connections * wire.recordsPerFrame;
-  const host = await HostProcess.start({
-    terminalCount: wire.connections,
-    cardCount: CARD_COUNT,
-    flags: { "tables.usesPerDateMax": Math.max(uses + 1000, 100_000), "tables.cardsMax": 200_000 },
-  });
-  const terminals = terminalsOf(wire, frameCount, host.terminalsUrl);
+/** Signs terminals on, makes their frames, loads `server` and lets the terminals go. */
+export async function loadServer(
+  run: Run,
+  server: Server,
+  shape: Shape,
+  amount: Amount,
+): Promise<WireFigures> {
+  const { terminalsUrl } = server.host.ready;
+  const { frameCount, seconds, firstTerminal = 0 } = amount;
+  const idOf = (i: number) => terminalIdOf(firstTerminal + i);
+  const terminals = await openTerminals(terminalsUrl, shape.connections, idOf);
   try {
-    for (const terminal of terminals) await terminal.prepare();
-    const before = await host.usage();
-    const start = performance.now();
-    if (wire.transport === "http") await postAll(host.terminalsUrl, terminals);
-    else await Promise.all(terminals.map((terminal) => terminal.run()));
-    const seconds = (performance.now() - start) / 1000;
-    const after = await host.usage();
-    if (after.approved !== uses) throw new Error(`${after.approved} of ${uses} were approved`);
-    return {
-      name: wire.name,
-      uses,
-      seconds,
-      usesPerSecond: uses / seconds,
-      serverCpuMicrosecondsPerUse: (after.cpuMicroseconds - before.cpuMicroseconds) / uses,
-    };
+    run.say(`making ${usesOf(shape, frameCount)} uses`);
+    const windows = windowsOf(terminals, shape, frameCount, server.cardCount);
+    const warmUp = Math.ceil(frameCount * WARM_UP_PART);
+    await runWindows(windows, warmUp, seconds * WARM_UP_PART);
+    await amount.before?.();
+    const loaded = await server.underLoad(() => runWindows(windows, frameCount, seconds));
+    await amount.after?.();
+    return figuresOf(loaded, shape);
   } finally {
     for (const terminal of terminals) terminal.close();
-    await host.stop();
   }
 }
 
-function terminalsOf(wire: WireCase, frameCount: number, url: string): LoadTerminal[] {
+/** A plan for each of `count` terminals: the same in every run. */
+export function framePlans(
+  count: number,
+  recordsPerFrame: number,
+  frameCount: number,
+  cardCount: number,
+): FramePlan[] {
   const random = randomFrom(SEED);
-  const businessDate = businessDateAt(Date.now(), BUSINESS_DAY);
-  const { recordsPerFrame, inFlight } = wire;
-  const plan = { url, frameCount, recordsPerFrame, inFlight, businessDate, random };
-  return Array.from({ length: wire.connections }, (_, i) => {
-    return new LoadTerminal({ ...plan, terminalId: terminalIdOf(i), cardCount: CARD_COUNT });
+  const businessDate = businessDateNow();
+  const nextCard = () => Math.floor(random() * cardCount);
+  return Array.from({ length: count }, (_, i) => {
+    const terminalId = terminalIdOf(i);
+    const firstSequence = 1;
+    return { terminalId, businessDate, frameCount, recordsPerFrame, firstSequence, nextCard };
   });
 }
 
-/** mulberry32: the same uses in every run. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+function windowsOf(
+  terminals: readonly LoadTerminal[],
+  shape: Shape,
+  frameCount: number,
+  cardCount: number,
+): Window[] {
+  const { recordsPerFrame, inFlight } = shape;
+  const plans = framePlans(terminals.length, recordsPerFrame, frameCount, cardCount);
+  return terminals.map((terminal, i) => {
+    const { terminalId } = terminal;
+    const messages = makeFrames({ ...plans[i]!, terminalId }, terminal.keys);
+    const window = new Window(messages, inFlight, (bytes) => terminal.send(bytes));
+    terminal.onAnswer = () => {
+      window.answered++;
+    };
+    terminal.onRead = () => window.pump();
+    terminal.onFault = (error) => window.failed(error);
+    return window;
+  });
+}
+
+function figuresOf({ result, approved, cpuMicroseconds }: UnderLoad<Flow>, shape: Shape) {
+  const uses = result.messages * shape.recordsPerFrame;
+  if (approved !== uses) throw new Error(`${approved} of ${uses} uses were approved`);
+  return {
+    uses,
+    usesPerSecond: uses / result.seconds,
+    cpuMicrosecondsPerUse: cpuMicroseconds / uses,
   };
 }

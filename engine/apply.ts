@@ -6,11 +6,10 @@ import { type DateUses, fillRow, USE_AWAITED, USE_COUNTED, USE_REVERSED } from "
 import type { State } from "./state.js";
 import { amountValid, messageClass, type Use } from "./use.js";
 
-/** Applies an admitted use with its reason, at its position. */
+/** Applies an admitted use with its reason, at its position; `findFirst` has looked for it. */
 export function apply(state: State, use: Use, reason: number, position: number): void {
-  const uses = state.duplicates.of(use.businessDate);
-  const found = uses.find(use.terminalId, use.stan);
-  const row = found === 0 ? uses.add(use.terminalId, use.stan) : found;
+  const uses = use.uses!;
+  const row = use.ownRow === 0 ? uses.add(use.terminalId, use.stan) : use.ownRow;
   const kinds = use.medium | (messageClass(use.mti) << 8) | (reason << 16);
   fillRow(uses, row, use, kinds);
   uses.setPosition(row, position);

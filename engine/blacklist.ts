@@ -22,7 +22,7 @@ import { assert } from "../protocol/assert.js";
 import { readU64, writeU64 } from "../protocol/endian.js";
 import { PAN_DIGITS_MAX } from "../protocol/pan.js";
 import type { ListEntryCommand } from "./commands.js";
-import { LIST_SCOPE, LIST_SUBJECT } from "./domain.js";
+import { LIST_CAUSE, LIST_SCOPE, LIST_SUBJECT } from "./domain.js";
 import { RowIndex } from "./row-index.js";
 import { Table } from "./table.js";
 
@@ -89,21 +89,19 @@ export class Blacklist {
     );
   }
 
-  /** The row of the chain starting at `row` in force now for this item, or 0. */
+  /**
+   * The row of the chain starting at `row` in force now for this item, or 0. Of several, one that
+   * says stolen comes first: it asks more of the terminal than the others.
+   */
   inForce(row: number, nowSeconds: number, domain: number, itemCode: number): number {
     const words = this.table.words;
+    let found = 0;
     for (let r = row; r !== 0; r = words[r * LIST_WORDS + LIST_NEXT_OF_SUBJECT_WORD]!) {
-      const base = r * LIST_WORDS;
-      const until = words[base + LIST_UNTIL_WORD]! >>> 0;
-      if (nowSeconds < words[base + LIST_FROM_WORD]! >>> 0) continue;
-      if (until !== 0 && nowSeconds >= until) continue;
-      const scopeKind = (words[base + LIST_KINDS_WORD]! >>> 8) & 0xff;
-      const scopeValue = words[base + LIST_SCOPE_VALUE_WORD]!;
-      if (scopeKind === LIST_SCOPE.ALL) return r;
-      if (scopeKind === LIST_SCOPE.DOMAIN && scopeValue === domain) return r;
-      if (scopeKind === LIST_SCOPE.ITEM && scopeValue === itemCode) return r;
+      if (!this.holds(r, nowSeconds, domain, itemCode)) continue;
+      if (this.cause(r) === LIST_CAUSE.STOLEN) return r;
+      if (found === 0) found = r;
     }
-    return 0;
+    return found;
   }
 
   cause(row: number): number {
@@ -206,6 +204,18 @@ export class Blacklist {
     for (let row = 1; row < this.table.rowCount; row++) {
       if (this.inUse(row)) this.countPrefix(words[row * LIST_WORDS + LIST_KINDS_WORD]! >>> 24, 1);
     }
+  }
+
+  private holds(row: number, nowSeconds: number, domain: number, itemCode: number): boolean {
+    const words = this.table.words;
+    const base = row * LIST_WORDS;
+    const until = words[base + LIST_UNTIL_WORD]! >>> 0;
+    if (nowSeconds < words[base + LIST_FROM_WORD]! >>> 0) return false;
+    if (until !== 0 && nowSeconds >= until) return false;
+    const scopeKind = (words[base + LIST_KINDS_WORD]! >>> 8) & 0xff;
+    const scopeValue = words[base + LIST_SCOPE_VALUE_WORD]!;
+    if (scopeKind === LIST_SCOPE.ALL) return true;
+    return scopeValue === (scopeKind === LIST_SCOPE.DOMAIN ? domain : itemCode);
   }
 
   private countPrefix(digits: number, by: number): void {

@@ -77,6 +77,11 @@ export class BlockWriter {
     return this.entryCount === 0;
   }
 
+  /** Whether the entry begun has no records. */
+  get entryEmpty(): boolean {
+    return this.entryRecords === 0;
+  }
+
   /** Whether an entry with `size` bytes of records fits. */
   fits(size: number): boolean {
     return this.size + ENTRY_HEADER_SIZE + size + 8 <= this.sizeMax;
@@ -249,6 +254,23 @@ export function blockProblem(bytes: Uint8Array): string {
     return "its hash does not hold";
   }
   return entriesProblem(words, bytes.length);
+}
+
+/** How far a journal has come: what the next block must follow. */
+export interface JournalEnd {
+  position: number;
+  timeMs: number;
+  blockHash: string;
+}
+
+/** Why a sound block does not follow what is before it: a constant text, "" it does. */
+export function chainProblem(bytes: Uint8Array, before: JournalEnd): string {
+  const block = new BlockReader(bytes);
+  if (block.firstPosition !== before.position + 1) return "it does not follow the block before";
+  if (block.previousHash !== before.blockHash) {
+    return "it does not carry the hash of the block before";
+  }
+  return block.timeMs < before.timeMs ? "its time is before that of the block before" : "";
 }
 
 function entriesProblem(words: Int32Array, blockSize: number): string {

@@ -116,8 +116,9 @@ function ended(status: number): boolean {
 
 function newCardValid(c: CardEventCommand): boolean {
   if (c.medium !== MEDIUM_CHIP && c.medium !== MEDIUM_ELECTRONIC) return false;
-  if (c.regionCode < 100_000 || c.regionCode > 999_999 || c.holderToken === null) return false;
-  if (c.event === CARD_EVENT.REPLACE && c.previousToken === null) return false;
+  if (c.regionCode < 100_000 || c.regionCode > 999_999) return false;
+  if (!tokenGiven(c.token) || !tokenGiven(c.holderToken)) return false;
+  if (tokenGiven(c.previousToken) !== (c.event === CARD_EVENT.REPLACE)) return false;
   const statusValid = c.status >= CARD_STATUS.ISSUED && c.status <= CARD_STATUS.CANCELLED;
   return c.event === CARD_EVENT.LOAD ? statusValid : c.status === 0;
 }
@@ -133,4 +134,9 @@ function findHolder(state: State, token: Int32Array): number {
 /** The 16 bytes of a token as four words. */
 export function tokenWords(token: Uint8Array): Int32Array {
   return new Int32Array(token.buffer.slice(token.byteOffset, token.byteOffset + 16));
+}
+
+/** Whether there is a token: one that is all zeros is none. */
+export function tokenGiven(token: Uint8Array | null): boolean {
+  return token?.some((byte) => byte !== 0) ?? false;
 }

@@ -98,9 +98,7 @@ export function catalogueProblem(catalogue: CatalogueVersion): string {
   if (!Number.isSafeInteger(version) || version < 1 || version >= 2 ** 31) {
     return "version is not a number from 1 to 2147483647";
   }
-  if (!Number.isInteger(effectiveDate) || dayOfDate(effectiveDate) < 0) {
-    return "effectiveDate is not a date YYYYMMDD";
-  }
+  if (!isDate(effectiveDate)) return "effectiveDate is not a date YYYYMMDD";
   if (effectiveDate < CATALOGUE_DATE_MIN) return "effectiveDate is before 2020-01-01 (article 19)";
   if (!Array.isArray(items)) return "items is not a list";
   if (items.length === 0 || items.length > CATALOGUE_ITEMS_MAX) return "items are not 1 to 10000";
@@ -125,8 +123,8 @@ function itemProblem(item: CatalogueItem): string {
     return "an item's region is not a code of 2, 4 or 6 digits";
   }
   if (!Array.isArray(item.media) || mediaMask(item.media) === 0) return "an item has no media";
-  if (dayOfDate(item.startDate) < 0) return "an item's startDate is not a date";
-  if (item.endDate !== 0 && dayOfDate(item.endDate) < dayOfDate(item.startDate)) {
+  if (!isDate(item.startDate)) return "an item's startDate is not a date";
+  if (item.endDate !== 0 && !(isDate(item.endDate) && item.endDate >= item.startDate)) {
     return "an item's endDate is not a date after its startDate";
   }
   if (!inRange(item.amountMinorMax, 0, 999_999_999_999)) return "an amountMinorMax is out of range";
@@ -193,6 +191,10 @@ export function regionRange(code: number): [number, number] | null {
 
 function mediaMask(media: readonly string[]): number {
   return (media.includes("chip") ? 2 : 0) | (media.includes("electronic") ? 4 : 0);
+}
+
+function isDate(value: number): boolean {
+  return Number.isInteger(value) && dayOfDate(value) >= 0;
 }
 
 function inRange(value: number, low: number, high: number): boolean {

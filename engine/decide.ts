@@ -36,7 +36,7 @@ export function admit(state: State, use: Use): number {
  */
 export function admitFirst(state: State, use: Use): number {
   const { duplicates } = state;
-  const uses = duplicates.of(use.businessDate);
+  const uses = use.uses!;
   if (!use.isReversal) return uses.table.full ? REASON.DUPLICATES_FULL : REASON.APPROVED;
   if (use.originalDate < duplicates.oldestDate) return REASON.DATE_TOO_OLD;
   if (use.originalDate > duplicates.newestDate) return REASON.DATE_AHEAD;
@@ -58,7 +58,8 @@ function decideUse(state: State, use: Use): number {
   const organisation = parties.organisation(terminal);
   use.cardRow = findCard(state, use);
 
-  if (awaited(state, use)) return REASON.REVERSAL_CAME_FIRST;
+  // A row of its own that is no first message waits for it: a reversal made that row.
+  if (use.ownRow !== 0) return REASON.REVERSAL_CAME_FIRST;
   if (!parties.open(terminal)) return REASON.TERMINAL_CLOSED;
   if (!organisation.open) return REASON.ORGANISATION_CLOSED;
   const item = state.catalogue.find(use.itemCode);
@@ -100,17 +101,20 @@ function decideReversal(state: State, use: Use): number {
   return REASON.APPROVED;
 }
 
-/** Row of the first message under the same terminal, date and STAN; a waiting row is none. */
+/**
+ * Row of the first message under the same terminal, date and STAN, or 0; a waiting row is none.
+ * Leaves in the use what decide and apply need of it.
+ */
 export function findFirst(state: State, use: Use): number {
   const uses = state.duplicates.of(use.businessDate);
-  const row = uses.find(use.terminalId, use.stan);
-  if (row === 0) return 0;
-  return uses.waiting(row) ? 0 : row;
+  use.uses = uses;
+  use.ownRow = uses.find(use.terminalId, use.stan);
+  return use.ownRow === 0 || uses.waiting(use.ownRow) ? 0 : use.ownRow;
 }
 
 /** Number of the field in which a repeat differs, 0 none (DIFFERING_FIELDS). */
-export function repeatDiffers(state: State, use: Use, row: number): number {
-  return differingField(state.duplicates.of(use.businessDate), row, use);
+export function repeatDiffers(use: Use): number {
+  return differingField(use.uses!, use.ownRow, use);
 }
 
 function findTerminal(state: State, use: Use): number {
@@ -123,12 +127,6 @@ function speaksFor(state: State, use: Use): boolean {
   if (use.terminalRow === use.senderRow) return true;
   const senderId = state.parties.terminalId(use.senderRow);
   return state.parties.concentratorId(use.terminalRow) === senderId;
-}
-
-function awaited(state: State, use: Use): boolean {
-  const uses = state.duplicates.of(use.businessDate);
-  const row = uses.find(use.terminalId, use.stan);
-  return row !== 0 && (uses.state(row) & USE_AWAITED) !== 0;
 }
 
 function findCard(state: State, use: Use): number {

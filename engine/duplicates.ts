@@ -188,7 +188,12 @@ export class Duplicates {
     for (let i = 0; i <= datesKept; i++) this.dates.push(new DateUses(firstId + i, usesPerDateMax));
   }
 
-  /** The uses of a date from oldestDate to newestDate. */
+  /** Whether a date is kept: one of the calendar, from oldestDate to newestDate. */
+  keeps(businessDate: number): boolean {
+    return this.dates.some((uses) => uses.businessDate === businessDate);
+  }
+
+  /** The uses of a date that is kept. */
   of(businessDate: number): DateUses {
     for (const uses of this.dates) if (uses.businessDate === businessDate) return uses;
     assert(false, "a kept date has its table");

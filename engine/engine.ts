@@ -65,6 +65,7 @@ export class Engine {
    */
   openBlock(block: BlockWriter, timeMs: number): void {
     if (this.open && !this.block.empty) return;
+    assert(Number.isSafeInteger(timeMs) && timeMs > 0, "a block has a time in whole milliseconds");
     const { registers } = this.state;
     this.state.advanceTime(timeMs);
     this.block = block;
@@ -109,7 +110,7 @@ export class Engine {
     if (admitted !== REASON.APPROVED) return this.refuse(use, admitted, 0, out, outBase);
     const first = findFirst(this.state, use);
     if (first !== 0) {
-      const differing = repeatDiffers(this.state, use, first);
+      const differing = repeatDiffers(use);
       if (differing === 0) return this.repeat(use, first, out, outBase);
       return this.refuse(use, REASON.DUPLICATE_DIFFERS, differing, out, outBase);
     }
@@ -127,8 +128,9 @@ export class Engine {
    * it is recorded when that is DONE.
    */
   command(kind: number, bytes: Uint8Array): number {
+    assert(this.block.entryEmpty || commandSize(kind) !== 0, "a document has its own entry");
     const position = this.state.registers.position + 1;
-    const outcome = executeCommand(this.state, kind, bytes, position);
+    const outcome = executeCommand(this.state, kind, bytes, position, false);
     if (outcome !== OUTCOME.DONE) return outcome;
     this.state.registers.position = position;
     this.block.addBytes(bytes);

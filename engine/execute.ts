@@ -6,6 +6,7 @@ import { catalogueProblem, parseCatalogue } from "./catalogue.js";
 import {
   type CatalogueVersion,
   COMMAND,
+  commandSize,
   DOCUMENT_SIZE_MAX,
   OUTCOME,
   readCardEvent,
@@ -21,14 +22,18 @@ import type { State } from "./state.js";
 
 /**
  * Executes the command of `kind` in `bytes`, which takes journal position `position` if it is
- * done. May write into `bytes` what the engine adds (the number of a blacklist entry).
+ * done. `recorded` says that it has been done before, in the journal. May write into `bytes` what
+ * the engine adds (the number of a blacklist entry).
  */
 export function executeCommand(
   state: State,
   kind: number,
   bytes: Uint8Array,
   position: number,
+  recorded: boolean,
 ): number {
+  const size = commandSize(kind);
+  if (size !== 0 && bytes.length !== size) return OUTCOME.COMMAND_INVALID;
   switch (kind) {
     case COMMAND.CARD_EVENT:
       return executeCardEvent(state, readCardEvent(bytes, 0));
@@ -41,7 +46,7 @@ export function executeCommand(
     case COMMAND.TERMINAL:
       return executeTerminal(state, readTerminal(bytes, 0));
     case COMMAND.SESSION:
-      return executeSession(state, readSession(bytes, 0));
+      return executeSession(state, readSession(bytes, 0), recorded);
     case COMMAND.ORGANISATION:
       return executeOrganisation(state, parse(bytes, parseOrganisation), bytes);
     case COMMAND.CATALOGUE:

@@ -3,7 +3,7 @@
 
 import { PAN_DIGITS_MAX } from "../protocol/pan.js";
 import { type Blacklist, idSubject, type ListRow } from "./blacklist.js";
-import { tokenWords } from "./card-events.js";
+import { tokenGiven, tokenWords } from "./card-events.js";
 import { LIST_ADD, LIST_REMOVE, type ListEntryCommand, OUTCOME } from "./commands.js";
 import { DOMAINS, LIST_CAUSE, LIST_SCOPE, LIST_SUBJECT } from "./domain.js";
 import type { State } from "./state.js";
@@ -66,6 +66,8 @@ function mark(state: State, subjectKind: number, subject: Int32Array, listed: bo
 function entryValid(c: ListEntryCommand): boolean {
   const isRange = c.subjectKind === LIST_SUBJECT.NUMBER_RANGE;
   if (c.subjectKind < LIST_SUBJECT.CARD || c.subjectKind > LIST_SUBJECT.ORGANISATION) return false;
+  const byId = c.subjectKind >= LIST_SUBJECT.TERMINAL;
+  if (byId ? c.subjectId === 0 : !tokenGiven(c.subjectToken)) return false;
   if (isRange ? c.prefixDigits < 1 || c.prefixDigits > PAN_DIGITS_MAX : c.prefixDigits !== 0) {
     return false;
   }

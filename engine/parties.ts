@@ -107,7 +107,10 @@ export class Parties {
     return (this.state(row) & FLAG_LISTED) !== 0;
   }
 
-  /** The master key of `version` (current or previous), or null. */
+  /**
+   * The master key of `version` (current or previous), or null. The previous one may be of another
+   * algorithm than the terminal's, and of another size.
+   */
   masterKey(row: number, version: number): WrappedKey | null {
     const base = row * TERMINAL_WORDS;
     for (const word of [base + TERMINAL_KEY_WORD, base + TERMINAL_PREVIOUS_KEY_WORD]) {
@@ -118,6 +121,11 @@ export class Parties {
 
   masterKeyVersion(row: number): number {
     return this.table.words[row * TERMINAL_WORDS + TERMINAL_KEY_WORD]!;
+  }
+
+  /** Version of the master key before the current one; 0 none is kept. */
+  previousKeyVersion(row: number): number {
+    return this.table.words[row * TERMINAL_WORDS + TERMINAL_PREVIOUS_KEY_WORD]!;
   }
 
   /** Adds or changes a terminal; the command has been judged. */

@@ -31,6 +31,7 @@ export function executeOrganisation(
   const { organisationId, parentId } = organisation;
   const { organisations } = state.parties;
   if (parentId !== 0 && !organisations.has(parentId)) return OUTCOME.ORGANISATION_UNKNOWN;
+  if (under(state, parentId, organisationId)) return OUTCOME.COMMAND_INVALID;
   const stored = state.documents.get(`organisation/${organisationId}`);
   if (stored !== undefined && Buffer.compare(stored, bytes) === 0) return OUTCOME.UNCHANGED;
   state.parties.setOrganisation(organisation, Uint8Array.from(bytes));
@@ -54,16 +55,21 @@ export function executeTerminal(state: State, c: TerminalCommand): number {
     return OUTCOME.MASTER_KEY_MISSING;
   }
   if (row !== 0 && unchanged(state, row, c)) return OUTCOME.UNCHANGED;
+  const keyStays = row !== 0 && sameKey(state, row, c);
   parties.setTerminal(c);
   const placed = parties.find(c.terminalId);
   state.sessions.cover(placed);
+  if (!keyStays) state.sessions.endUnlessUnder(placed, parties.previousKeyVersion(placed));
   const subject = idSubject(LIST_SUBJECT.TERMINAL, c.terminalId);
   if (row === 0 && state.blacklist.find(subject) !== 0) parties.setTerminalListed(placed, true);
   return OUTCOME.DONE;
 }
 
-/** Judges and applies a session's begin, key change or end. */
-export function executeSession(state: State, c: SessionCommand): number {
+/**
+ * Judges and applies a session's begin, key change or end. The most sessions are not asked of one
+ * that is `recorded`: the limit is the operator's, who may have lowered it since.
+ */
+export function executeSession(state: State, c: SessionCommand, recorded: boolean): number {
   const row = state.parties.find(c.terminalId);
   if (row === 0) return OUTCOME.TERMINAL_UNKNOWN;
   const { sessions, nowSeconds } = state;
@@ -75,10 +81,15 @@ export function executeSession(state: State, c: SessionCommand): number {
   if (c.action !== SESSION_SIGN_ON && c.action !== SESSION_KEY_CHANGE) {
     return OUTCOME.COMMAND_INVALID;
   }
+  if (c.expiresAt <= nowSeconds || c.macAlgorithm !== state.parties.macAlgorithm(row)) {
+    return OUTCOME.COMMAND_INVALID;
+  }
   if (c.keyGeneration !== sessions.lastGeneration(row) + 1) return OUTCOME.KEY_GENERATION_WRONG;
-  if (state.parties.masterKey(row, c.masterKeyVersion) === null) return OUTCOME.MASTER_KEY_MISSING;
-  if (!sessions.hasRoom(row, nowSeconds)) return OUTCOME.TABLE_FULL;
-  sessions.open(row, c, nowSeconds + state.limits.keyOverlapSeconds, nowSeconds);
+  const key = state.parties.masterKey(row, c.masterKeyVersion);
+  const keySize = key === null ? 0 : key.wrapped.length - WRAP_SIZE;
+  if (keySize !== MAC_KEY_SIZES[c.macAlgorithm]) return OUTCOME.MASTER_KEY_MISSING;
+  if (!recorded && !sessions.hasRoom(row, nowSeconds)) return OUTCOME.TABLE_FULL;
+  sessions.open(row, c, nowSeconds + state.limits.keyOverlapSeconds);
   return OUTCOME.DONE;
 }
 
@@ -121,14 +132,8 @@ function terminalValid(c: TerminalCommand): boolean {
 
 function unchanged(state: State, row: number, c: TerminalCommand): boolean {
   const { parties } = state;
-  const key = parties.masterKey(row, c.masterKeyVersion);
-  const sameKey =
-    c.wrappedKey === null ||
-    (c.masterKeyVersion === parties.masterKeyVersion(row) &&
-      key !== null &&
-      Buffer.compare(key.wrapped, c.wrappedKey) === 0);
   return (
-    sameKey &&
+    sameKey(state, row, c) &&
     parties.organisation(row).organisationId === c.organisationId &&
     parties.regionCode(row) === c.regionCode &&
     parties.domains(row) === c.domains &&
@@ -136,6 +141,23 @@ function unchanged(state: State, row: number, c: TerminalCommand): boolean {
     parties.open(row) === (c.status === PARTY_STATUS.OPEN) &&
     parties.macAlgorithm(row) === c.macAlgorithm
   );
+}
+
+/** Whether the master key stays as it is. */
+function sameKey(state: State, row: number, c: TerminalCommand): boolean {
+  if (c.wrappedKey === null) return true;
+  const key = state.parties.masterKey(row, c.masterKeyVersion);
+  const current = c.masterKeyVersion === state.parties.masterKeyVersion(row);
+  return current && key !== null && Buffer.compare(key.wrapped, c.wrappedKey) === 0;
+}
+
+/** Whether `ancestorId` is `organisationId` or above it: organisations are a tree (article 4). */
+function under(state: State, organisationId: number, ancestorId: number): boolean {
+  for (let id = organisationId; id !== 0; ) {
+    if (id === ancestorId) return true;
+    id = state.parties.organisations.get(id)!.parentId;
+  }
+  return false;
 }
 
 function isId(value: number, max: number): boolean {

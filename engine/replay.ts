@@ -3,8 +3,10 @@
 // decisions do not follow from the state.
 
 import { assert } from "../protocol/assert.js";
+import { readU64 } from "../protocol/endian.js";
 import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
 import { REASON } from "../protocol/reason.js";
+import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { apply } from "./apply.js";
 import type { BlockReader, EntryView } from "./block.js";
 import { OUTCOME } from "./commands.js";
@@ -17,6 +19,7 @@ import {
   USE_CARD_ROW_WORD,
   USE_CATALOGUE_WORD,
   USE_KINDS_WORD,
+  USE_REFERENCE_WORD,
   USE_WORDS,
   Use,
 } from "./use.js";
@@ -56,6 +59,7 @@ function replayUses(
   entry: EntryView,
   options: ReplayOptions,
 ): void {
+  assert(entry.size === entry.count * USE_RECORD_SIZE, "an entry has the size of its records");
   takeSequence(state, entry);
   use.senderRow = state.parties.find(entry.senderId);
   for (let i = 0; i < entry.count; i++) {
@@ -74,17 +78,21 @@ function replayUses(
     );
     if (!isRemembered(reason)) continue;
     assert(findFirst(state, use) === 0, "a use is recorded once");
-    if (options.decideAgain) decideAgain(state, reason, use.cardRow);
+    if (options.decideAgain) decideAgain(state, reason, block.words, word);
     apply(state, use, reason, state.registers.position);
   }
 }
 
-function decideAgain(state: State, reason: number, cardRow: number): void {
+function decideAgain(state: State, reason: number, words: Int32Array, word: number): void {
   if (NOT_DECIDED_AGAIN.has(reason)) return;
   assert(use.prefixCount === 0, "the journal holds no prefix tokens");
+  const { cardRow } = use;
   const again = decide(state, use);
   assert(again === reason, "a decision follows from the state");
   assert(use.cardRow === cardRow, "a decision names its card");
+  if (use.listRow === 0) return;
+  const entryId = readU64(words, word + USE_REFERENCE_WORD);
+  assert(entryId === state.blacklist.entryId(use.listRow), "a decision names its entry");
 }
 
 function takeSequence(state: State, entry: EntryView): void {
@@ -95,12 +103,13 @@ function takeSequence(state: State, entry: EntryView): void {
 }
 
 function replayCommands(state: State, block: BlockReader, entry: EntryView): void {
-  const size = entry.count === 0 ? 0 : recordSize(entry.kind, entry.size);
+  const size = recordSize(entry.kind, entry.size);
+  assert(entry.size === entry.count * size, "an entry has the size of its records");
   for (let i = 0; i < entry.count; i++) {
     const start = entry.offset + i * size;
     const bytes = Uint8Array.from(block.bytes.subarray(start, start + size));
     const position = state.registers.position + 1;
-    const outcome = executeCommand(state, entry.kind, bytes, position);
+    const outcome = executeCommand(state, entry.kind, bytes, position, true);
     assert(outcome === OUTCOME.DONE, "a recorded command is done again");
     state.registers.position = position;
   }

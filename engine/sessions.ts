@@ -13,7 +13,8 @@
 //   12    window            8 words: bit (sequence mod 256) is set when it was accepted
 //   20    reserved          4 words, 0
 //
-// Row 0, word 0: terminals with a session.
+// How many are open is derived and not of the state: the most sessions are the operator's choice,
+// and what follows from the journal must not hang on it.
 
 import { assert } from "../protocol/assert.js";
 import { Table } from "./table.js";
@@ -30,7 +31,6 @@ const WINDOW_WORD = 12;
 const WINDOW_WORDS = 8;
 /** Sequences behind the highest that are still told apart. */
 const SEQUENCE_WINDOW = WINDOW_WORDS * 32;
-const COUNT_WORD = 0;
 
 /** What session keys are derived from. */
 export interface SessionSeed {
@@ -44,6 +44,9 @@ export interface SessionSeed {
 
 export class Sessions {
   readonly table: Table;
+  /** Terminals whose current generation ends after `countedAt`. */
+  private openCount = 0;
+  private countedAt = 0;
 
   constructor(
     id: number,
@@ -53,9 +56,9 @@ export class Sessions {
     this.table = new Table(id, "sessions", SESSION_WORDS, terminalsMax + 1);
   }
 
-  /** Terminals with a session. */
+  /** Terminals with a session; some of them may have expired since sessions were last counted. */
   get count(): number {
-    return this.table.words[COUNT_WORD]!;
+    return this.openCount;
   }
 
   /** Makes room for the session of a new terminal row. */
@@ -88,23 +91,27 @@ export class Sessions {
     return this.table.words[row * SESSION_WORDS + EXPIRES_WORD]! >>> 0;
   }
 
-  /** Whether a session more than those open can be opened. */
+  /** Whether the terminal can have a session. Counts them anew when there seem to be too many. */
   hasRoom(row: number, nowSeconds: number): boolean {
-    if (this.signedOn(row) || this.count < this.sessionsMax) return true;
-    for (let other = 1; other < this.table.rowCount; other++) {
-      if (this.expired(other, nowSeconds)) return true;
-    }
-    return false;
+    if (this.counted(row) || this.openCount < this.sessionsMax) return true;
+    this.recount(nowSeconds);
+    return this.openCount < this.sessionsMax;
+  }
+
+  /** Counts the sessions in force; also after loading. */
+  recount(nowSeconds: number): void {
+    this.countedAt = nowSeconds;
+    this.openCount = 0;
+    for (let row = 1; row < this.table.rowCount; row++) if (this.counted(row)) this.openCount++;
   }
 
   /**
    * Opens a generation. The one in force before stays until `previousExpiresAt` (0: ends now).
    * The command has been judged.
    */
-  open(row: number, seed: SessionSeed, previousExpiresAt: number, nowSeconds: number): void {
-    if (!this.signedOn(row) && this.count >= this.sessionsMax) this.endExpired(nowSeconds);
+  open(row: number, seed: SessionSeed, previousExpiresAt: number): void {
     this.table.touch(row);
-    this.countSession(this.signedOn(row) ? 0 : 1);
+    if (!this.counted(row)) this.openCount++;
     const words = this.table.words;
     const current = row * SESSION_WORDS;
     const previous = current + GENERATION_WORDS;
@@ -123,10 +130,27 @@ export class Sessions {
   close(row: number): void {
     if (!this.signedOn(row)) return;
     this.table.touch(row);
+    if (this.counted(row)) this.openCount--;
     const base = row * SESSION_WORDS;
     this.table.words[base + EXPIRES_WORD] = 0;
     this.table.words[base + GENERATION_WORDS + EXPIRES_WORD] = 0;
-    this.countSession(-1);
+  }
+
+  /**
+   * Ends the generations that were made under another master key than the one of `keyVersion`:
+   * session keys are derived anew after a restart, and those could no more be.
+   */
+  endUnlessUnder(row: number, keyVersion: number): void {
+    if (!this.signedOn(row)) return;
+    const words = this.table.words;
+    const current = row * SESSION_WORDS;
+    const previous = current + GENERATION_WORDS;
+    if (words[current + ALGORITHM_WORD]! >>> 8 !== keyVersion) {
+      this.close(row);
+    } else if (words[previous + ALGORITHM_WORD]! >>> 8 !== keyVersion) {
+      this.table.touch(row);
+      words[previous + EXPIRES_WORD] = 0;
+    }
   }
 
   /** What the keys of a generation found by `find` are derived from. */
@@ -177,19 +201,8 @@ export class Sessions {
     }
   }
 
-  private expired(row: number, nowSeconds: number): boolean {
-    return this.signedOn(row) && this.expiresAt(row) <= nowSeconds;
-  }
-
-  private endExpired(nowSeconds: number): void {
-    for (let row = 1; row < this.table.rowCount; row++) {
-      if (this.expired(row, nowSeconds)) this.close(row);
-    }
-  }
-
-  private countSession(by: number): void {
-    this.table.touch(0);
-    this.table.words[COUNT_WORD] = this.table.words[COUNT_WORD]! + by;
+  private counted(row: number): boolean {
+    return this.signedOn(row) && this.expiresAt(row) > this.countedAt;
   }
 }
 

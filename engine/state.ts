@@ -108,6 +108,7 @@ export class State {
     this.holders.rebuild();
     this.blacklist.rebuild();
     this.parties.rebuild();
+    this.sessions.recount(this.nowSeconds);
     for (const view of this.parties.organisations.values()) {
       const subject = idSubject(LIST_SUBJECT.ORGANISATION, view.organisationId);
       view.listed = this.blacklist.find(subject) !== 0;

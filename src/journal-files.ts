@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { BlockReader, blockProblem } from "../engine/block.js";
+import { BlockReader, blockProblem, chainProblem } from "../engine/block.js";
 import { BLOCK_HASH_START } from "../engine/state.js";
 import { JournalStore } from "./storage.js";
 
@@ -38,7 +38,8 @@ export async function verifyJournal(
   let hash = BLOCK_HASH_START;
   try {
     for (const bytes of journal.from(1)) {
-      const problem = blockProblem(bytes) || chainProblem(bytes, position, timeMs, hash);
+      const before = { position, timeMs, blockHash: hash };
+      const problem = blockProblem(bytes) || chainProblem(bytes, before);
       if (problem !== "") return { blocks, position, badPosition: position + 1, problem };
       const block = new BlockReader(bytes);
       position = block.lastPosition;
@@ -73,13 +74,6 @@ export async function readBlocks(
   } finally {
     await journal.close();
   }
-}
-
-function chainProblem(bytes: Uint8Array, position: number, timeMs: number, hash: string): string {
-  const block = new BlockReader(bytes);
-  if (block.firstPosition !== position + 1) return "it does not follow the block before";
-  if (block.previousHash !== hash) return "it does not carry the hash of the block before";
-  return block.timeMs < timeMs ? "its time is before that of the block before" : "";
 }
 
 function openJournal(folder: string): JournalStore {

@@ -168,6 +168,8 @@ export class Listener {
   close(): void {
     this.refuseConnections();
     for (const socket of [...this.sockets]) socket.end(CLOSE_GOING_AWAY, "stopping");
+    // Idle HTTP connections, too; the package's types lack it.
+    (this.app as unknown as { close(): void }).close();
   }
 
   private get connectionCount(): number {

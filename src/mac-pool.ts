@@ -1,6 +1,8 @@
 // The pool of threads for MACs, and the decision when it is worth it: a lone MAC costs 1 us here
 // and some 100 us through a thread, a large batch is done sooner by several threads while the main
-// thread goes on receiving. The crossover is measured at start. The one home of piscina.
+// thread goes on receiving. The crossover is measured at start, and what the pool then really took
+// corrects it: on a machine whose cores are busy with others, threads come late. The one home of
+// piscina.
 
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
@@ -15,6 +17,10 @@ const LARGE_SIZE = 8224;
 const CALIBRATION_ROUNDS = 200;
 /** The pool must be this much better than inline to be taken: a wrong guess costs latency. */
 const MARGIN = 1.2;
+/** How much of the pool's slowness a new measurement replaces. */
+const SLOWNESS_WEIGHT = 0.2;
+/** A pool that was too slow is tried again after this many batches that would have gone to it. */
+const RETRY_BATCHES = 256;
 /** Jobs of one task at the least: below that a second thread is not woken. */
 const TASK_JOBS_MIN = 32;
 
@@ -45,6 +51,12 @@ export class MacPool {
           });
   }
 
+  /** How many times longer the pool took than was to be expected, 1 and up. */
+  private slowness = 1;
+  /** What inline took, as a part of what was to be expected: groups are faster. */
+  private inlineRatio = 1;
+  private passedOver = 0;
+
   /** Measures the crossover. To be awaited before traffic. */
   async calibrate(): Promise<MacCosts> {
     const small = inlineNs(SMALL_SIZE);
@@ -57,12 +69,19 @@ export class MacPool {
   /** Whether `count` MACs over `size` bytes in all are better done by the pool. */
   worthIt(count: number, size: number): boolean {
     if (this.piscina === null || count < TASK_JOBS_MIN) return false;
-    const inline = count * this.costs.perMacNs + size * this.costs.perByteNs;
-    return inline > (this.costs.perTaskNs + inline / (this.threads + 1)) * MARGIN;
+    const singlyNs = this.singlyNs(count, size);
+    const inlineNs = singlyNs * this.inlineRatio;
+    // The main thread is free meanwhile, so it counts as one thread more.
+    const pooledNs = (this.costs.perTaskNs + singlyNs / (this.threads + 1)) * MARGIN;
+    if (inlineNs <= pooledNs) return false;
+    if (inlineNs > pooledNs * this.slowness) return true;
+    this.passedOver = (this.passedOver + 1) % RETRY_BATCHES;
+    return this.passedOver === 0;
   }
 
-  /** Does jobs 0..count-1 of a job table, split over the threads. */
-  async run(jobTable: number, count: number): Promise<void> {
+  /** Does jobs 0..count-1 of a job table, over `size` bytes in all, split over the threads. */
+  async run(jobTable: number, count: number, size: number): Promise<void> {
+    const start = performance.now();
     const tasks: Promise<void>[] = [];
     const perTask = Math.max(Math.ceil(count / this.threads), TASK_JOBS_MIN);
     for (let from = 0; from < count; from += perTask) {
@@ -70,6 +89,21 @@ export class MacPool {
       tasks.push(this.piscina!.run(task));
     }
     await Promise.all(tasks);
+    const tookNs = (performance.now() - start) * 1e6;
+    const expectedNs = this.costs.perTaskNs + this.singlyNs(count, size) / this.threads;
+    const slowness = Math.max(1, tookNs / expectedNs);
+    this.slowness += (slowness - this.slowness) * SLOWNESS_WEIGHT;
+  }
+
+  /** Tells what `count` MACs over `size` bytes in all took inline, nanoseconds. */
+  tookInline(count: number, size: number, ns: number): void {
+    if (this.piscina === null || count < TASK_JOBS_MIN) return;
+    const ratio = Math.min(ns / this.singlyNs(count, size), 1);
+    this.inlineRatio += (ratio - this.inlineRatio) * SLOWNESS_WEIGHT;
+  }
+
+  private singlyNs(count: number, size: number): number {
+    return count * this.costs.perMacNs + size * this.costs.perByteNs;
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,13 @@
 // The MAC stage: verifies the frames of a batch and signs the answers of a block, inline or by the
 // pool, whichever is sooner. Frames stay where they are; the pool works on the shared arenas.
 
+import { performance } from "node:perf_hooks";
 import { assert } from "../protocol/assert.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { REASON } from "../protocol/reason.js";
 import type { Batch, PendingBlock } from "./batch.js";
 import type { FrameSlot } from "./frame-slot.js";
+import { signAll, signFrame, verifyAll, verifyFrame } from "./mac-groups.js";
 import {
   JOB_ARENA_WORD,
   JOB_BAD,
@@ -74,11 +76,13 @@ export class MacStage {
     }
     if (!this.pool.worthIt(count, size)) {
       this.metrics.countMacs(count, 0);
-      for (const frame of batch.frames) verifyInline(batch, frame);
+      const start = performance.now();
+      verifyAll(batch);
+      this.pool.tookInline(count, size, (performance.now() - start) * 1e6);
       return null;
     }
     this.metrics.countMacs(0, count);
-    return this.pool.run(batch.number, verifyJobs(batch)).then(() => takeVerdicts(batch));
+    return this.pool.run(batch.number, verifyJobs(batch), size).then(() => takeVerdicts(batch));
   }
 
   /** Signs the answers that have a signer. Returns null when all is done, or a promise. */
@@ -92,25 +96,14 @@ export class MacStage {
     }
     if (!this.pool.worthIt(count, size)) {
       this.metrics.countMacs(count, 0);
-      for (const frame of block.frames) signInline(block, frame);
+      const start = performance.now();
+      signAll(block);
+      this.pool.tookInline(count, size, (performance.now() - start) * 1e6);
       return null;
     }
     this.metrics.countMacs(0, count);
-    return this.pool.run(block.number, signJobs(block)).then(() => finishSigning(block));
+    return this.pool.run(block.number, signJobs(block), size).then(() => finishSigning(block));
   }
-}
-
-function verifyInline(batch: Batch, frame: FrameSlot): void {
-  if (frame.keys === null) return;
-  const end = frame.start + frame.size - FRAME_MAC_SIZE;
-  if (frame.keys.request.verify(batch.arena.bytes, frame.start, end, end)) return;
-  frame.refusal = REASON.MAC_INVALID;
-}
-
-function signInline(block: PendingBlock, frame: FrameSlot): void {
-  if (frame.signer === null) return;
-  const end = frame.responseStart + frame.responseSize;
-  frame.signer.sign(block.arena.bytes, frame.responseStart, end, block.arena.bytes, end);
 }
 
 function takeVerdicts(batch: Batch): void {
@@ -120,7 +113,7 @@ function takeVerdicts(batch: Batch): void {
     const result = batch.jobs[job++ * JOB_WORDS + JOB_RESULT_WORD];
     assert(result !== JOB_WAITING, "the pool did every job");
     if (result === JOB_BAD) frame.refusal = REASON.MAC_INVALID;
-    if (result === JOB_KEY_GONE) verifyInline(batch, frame);
+    if (result === JOB_KEY_GONE) verifyFrame(batch, frame);
   }
 }
 
@@ -130,7 +123,7 @@ function finishSigning(block: PendingBlock): void {
     if (frame.signer === null) continue;
     const result = block.jobs[job++ * JOB_WORDS + JOB_RESULT_WORD];
     assert(result !== JOB_WAITING, "the pool did every job");
-    if (result === JOB_KEY_GONE) signInline(block, frame);
+    if (result === JOB_KEY_GONE) signFrame(block, frame);
   }
 }
 

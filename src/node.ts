@@ -8,6 +8,7 @@ import { Checkpointer } from "./checkpointer.js";
 import type { Config } from "./config.js";
 import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
+import { stopOnFailedCommit } from "./database.js";
 import { systemHost } from "./host.js";
 import { Metrics } from "./metrics.js";
 import { recover } from "./recover.js";
@@ -46,6 +47,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   rootKey.fill(0);
   const vault = new KeyVault(vaultKeys);
   const lock = DataLock.take(config.data);
+  stopOnFailedCommit();
   const metrics = new Metrics();
   const journal = new JournalStore(config.data);
   const tables = new TableStore(config.data);

@@ -1,10 +1,10 @@
 // Recovery: the last complete checkpoint, then every block after it. Ends with the state of the
 // last answer that left, or says what is wrong and what to do.
 
-import { BlockReader, BlockWriter, blockProblem } from "../engine/block.js";
+import { BlockReader, BlockWriter, blockProblem, chainProblem } from "../engine/block.js";
 import { Engine } from "../engine/engine.js";
 import { replayBlock } from "../engine/replay.js";
-import type { StateLimits } from "../engine/state.js";
+import type { State, StateLimits } from "../engine/state.js";
 import type { Config } from "./config.js";
 import type { JournalStore, TableStore } from "./storage.js";
 
@@ -43,24 +43,51 @@ export function recover(config: Config, journal: JournalStore, tables: TableStor
     state.rebuild();
   }
   const checkpointPosition = engine.state.registers.position;
-  const blocksReplayed = replay(engine, journal, checkpointPosition + 1);
+  checkReach(engine.state, journal);
+  const blocksReplayed = replay(engine.state, journal);
   return { engine, checkpointPosition, blocksReplayed };
 }
 
-function replay(engine: Engine, journal: JournalStore, position: number): number {
+/** The journal must reach as far as the checkpoint: a checkpoint is complete only after it does. */
+function checkReach(state: State, journal: JournalStore): void {
+  const { position, blockHash } = state.registers;
+  if (position === 0) return;
+  const bytes = journal.blockOf(position);
+  const agrees = bytes !== null && new BlockReader(bytes).hash === blockHash;
+  if (agrees && new BlockReader(bytes).lastPosition === position) return;
+  throw new Error(
+    `the journal does not hold the block of the checkpoint at position ${position}: restore it`,
+  );
+}
+
+function replay(state: State, journal: JournalStore): number {
+  const { registers } = state;
+  const position = registers.position + 1;
   let count = 0;
   for (const bytes of journal.from(position)) {
+    const where = `journal block at position ${registers.position + 1}`;
     const problem = blockProblem(bytes);
-    const block = new BlockReader(bytes);
-    if (problem !== "") {
-      const where = `journal block at position ${engine.state.registers.position + 1}`;
-      throw new Error(`${where}: ${problem}; run "tongka journal verify" and restore the folder`);
+    if (problem === "" && new BlockReader(bytes).lastPosition < position) continue;
+    const wrong = problem || chainProblem(bytes, registers);
+    if (wrong !== "") {
+      throw new Error(`${where}: ${wrong}; run "tongka journal verify" and restore the folder`);
     }
-    if (block.lastPosition < position) continue;
-    replayBlock(engine.state, block, { decideAgain: false });
+    apply(state, new BlockReader(bytes), where);
     count++;
   }
   return count;
+}
+
+function apply(state: State, block: BlockReader, where: string): void {
+  try {
+    replayBlock(state, block, { decideAgain: false });
+  } catch (error) {
+    const cause = `${where}: cannot be applied (${(error as Error).message})`;
+    const limits = "tables.usesPerDateMax or another of tables";
+    throw new Error(
+      `${cause}; if ${limits} was lowered, set it back, else run "tongka journal verify"`,
+    );
+  }
 }
 
 function tooSmall(table: string, rows: number): string {

@@ -16,6 +16,9 @@ export const KEY_SLOT_VERSION_OFFSET = 4;
 export const KEY_SLOT_REQUEST_OFFSET = 8;
 export const KEY_SLOT_RESPONSE_OFFSET = 40;
 
+/** Blocks after which no frame can hold keys that were put out before them. */
+const RETIRED_BLOCKS = 4;
+
 /** The two keys of one key generation. */
 export interface KeyPair {
   /** Slot in the shared key table, for the threads of the pool. */
@@ -38,7 +41,8 @@ export class SessionKeys {
   private readonly pairs: (KeyPair | null)[];
   private readonly bySession = new Map<number, KeyPair>();
   /** Put out, but a frame that is on its way may still need them. */
-  private retired: KeyPair[] = [];
+  private retired: { pair: KeyPair; atDelivery: number }[] = [];
+  private deliveries = 0;
   private hand = 0;
   private version = 0;
 
@@ -82,12 +86,22 @@ export class SessionKeys {
     }
   }
 
+  /**
+   * Tells that the answers of a block have left. A frame that was on its way when its keys were put
+   * out is in one of the next three blocks, so after a fourth the keys are zeroed.
+   */
+  delivered(): void {
+    this.deliveries++;
+    while (
+      this.retired.length > 0 &&
+      this.retired[0]!.atDelivery + RETIRED_BLOCKS <= this.deliveries
+    )
+      closePair(this.retired.shift()!.pair);
+  }
+
   /** Zeroes the keys that were put out. To be called when no frame is on its way. */
   closeRetired(): void {
-    for (const pair of this.retired) {
-      pair.request.close();
-      pair.response.close();
-    }
+    for (const { pair } of this.retired) closePair(pair);
     this.retired = [];
   }
 
@@ -152,9 +166,14 @@ export class SessionKeys {
   }
 
   private putOut(pair: KeyPair): void {
-    this.retired.push(pair);
+    this.retired.push({ pair, atDelivery: this.deliveries });
     this.bytes.fill(0, pair.slot * KEY_SLOT_SIZE, (pair.slot + 1) * KEY_SLOT_SIZE);
     this.pairs[pair.slot] = null;
     if (this.bySession.get(pair.sessionBase) === pair) this.bySession.delete(pair.sessionBase);
   }
+}
+
+function closePair(pair: KeyPair): void {
+  pair.request.close();
+  pair.response.close();
 }

@@ -3,7 +3,6 @@
 // as opaque to the engine as the true one.
 
 import { createHash } from "node:crypto";
-import { idSubject } from "../engine/blacklist.js";
 import { BlockReader, BlockWriter, blockProblem } from "../engine/block.js";
 import { dayOfDate } from "../engine/calendar.js";
 import {
@@ -54,7 +53,8 @@ export const START_MS = Date.UTC(2025, 2, 1, 2);
 export const TODAY = 20_250_301;
 export const SENDER = 46_000_001;
 export const ITEM = 3_010_001;
-const BLOCK_SIZE_MAX = 1 << 20;
+/** Most bytes of a block. */
+export const BLOCK_SIZE_MAX = 1 << 20;
 
 export const LIMITS: StateLimits = {
   cardsMax: 5000,
@@ -358,13 +358,19 @@ export class EngineKit {
     return { ...outcome, name: REASON_NAMES[outcome.reason]!, hex };
   }
 
-  /** The state that the blocks alone lead to. */
+  /** The state that the blocks alone lead to, at the time of the open block. */
   replayed(decideAgain = true, limits = this.limits): State {
     this.seal();
     const state = new State(limits);
     for (const bytes of this.blocks) replayBlock(state, new BlockReader(bytes), { decideAgain });
+    state.advanceTime(this.timeMs);
     state.invariants();
     return state;
+  }
+
+  /** Positions that the sealed blocks take. */
+  positions(): number {
+    return this.blocks.reduce((sum, bytes) => sum + new BlockReader(bytes).positionCount, 0);
   }
 
   /** Goes on where another kit is, in an engine of its own that has replayed its blocks. */
@@ -382,11 +388,6 @@ export class EngineKit {
   private open(): void {
     this.engine.openBlock(this.writer, this.timeMs);
   }
-}
-
-/** Whether an organisation or terminal stands on the blacklist at all. */
-export function idListed(state: State, subjectKind: number, subjectId: number): boolean {
-  return state.blacklist.find(idSubject(subjectKind, subjectId)) !== 0;
 }
 
 function tokensOf(record: Uint8Array, prefixLengths: readonly number[]): Int32Array {

@@ -16,6 +16,7 @@ import {
 import { DIFFERING_FIELDS } from "../protocol/outcome-record.js";
 import {
   type Answer,
+  BLOCK_SIZE_MAX,
   DAY_MS,
   EngineKit,
   ITEM,
@@ -395,6 +396,35 @@ t.test("a use is stamped with the catalogue in force and the card's last use", a
   t.equal(kit.use({ stan: 3, itemCode: 5 }).name, "APPROVED");
   t.equal(kit.state.cards.lastUseTime(1), START_MS / 1000);
   t.equal(kit.state.cards.lastUseTerminalId(1), SENDER);
+  checkReplay(t, kit);
+});
+
+t.test("what the shell must not do fails at once", async (t) => {
+  const kit = new EngineKit().usual();
+  const { engine, state } = kit;
+  kit.seal();
+  t.ok(engine.idle);
+  t.throws(() => engine.seal(), /something to seal/);
+  const row = state.parties.find(SENDER);
+  const base = state.sessions.find(row, 1, state.nowSeconds);
+  kit.use();
+  t.throws(() => engine.beginFrame(MTI_USE_REQUEST, row, 1, base, 1), /a sequence is taken once/);
+  kit.seal();
+  for (const timeMs of [Number.NaN, 1.5, -1, 0]) {
+    kit.timeMs = START_MS;
+    t.throws(() => kit.moveTo(timeMs), /whole milliseconds/, String(timeMs));
+  }
+});
+
+t.test("a block takes what fits it and no more", async (t) => {
+  const kit = new EngineKit().usual();
+  kit.seal();
+  const sizeMax = BLOCK_SIZE_MAX;
+  t.ok(kit.engine.fits(sizeMax - 128 - 24 - 8));
+  t.notOk(kit.engine.fits(sizeMax - 128 - 24 - 7));
+  kit.frame(Array.from({ length: 4096 }, () => ({})));
+  t.equal(kit.state.cards.useCount(1), 4096);
+  t.equal(kit.state.registers.position, kit.positions() + 4096, "each use takes one position");
   checkReplay(t, kit);
 });
 

@@ -107,6 +107,7 @@ export function post(
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: "POST",
+      agent: false,
       headers: { "content-type": "application/octet-stream", ...headers },
     });
     sent.on("error", reject);
@@ -155,6 +156,8 @@ export class RawTerminal {
   businessDate = chinaDate(Date.now());
   requestMac: Mac | null = null;
   responseMac: Mac | null = null;
+  /** Every session key it has had, for tests that look for them where they must not be. */
+  readonly sessionKeys: Uint8Array[] = [];
 
   constructor(
     readonly terminalId: number,
@@ -167,8 +170,9 @@ export class RawTerminal {
   async signOn(exchange: Exchange): Promise<Management> {
     const { serverNonce, terminalNonce } = await this.challenge(exchange);
     const answer = await exchange(this.proof(terminalNonce, serverNonce));
+    const { status } = readFrameHeader(viewOf(answer), 0);
+    if (status !== "00") throw new Error(`sign-on refused: ${status}`);
     const opened = readManagement(viewOf(answer), FRAME_HEADER_SIZE);
-    if (readFrameHeader(viewOf(answer), 0).status !== "00") throw new Error("sign-on refused");
     this.openSession(opened.keyGeneration, terminalNonce, opened.serverNonce);
     if (!frameVerified(this.responseMac!, answer, 0, answer.length)) throw new Error("MAC wrong");
     return opened;
@@ -203,6 +207,7 @@ export class RawTerminal {
       terminalNonce,
       serverNonce,
     );
+    this.sessionKeys.push(keys.requestKey, keys.responseKey);
     this.keyGeneration = keyGeneration;
     this.sequence = 0;
     this.requestMac = createMac(this.algorithm, keys.requestKey);

@@ -86,9 +86,13 @@ export function configOf(folder: string, flags: Flags = {}): Config {
 }
 
 /** A seeded data folder that no process holds. */
-export async function seededFolder(t: Test, flags: Flags = {}): Promise<string> {
+export async function seededFolder(
+  t: Test,
+  flags: Flags = {},
+  clock: () => number = Date.now,
+): Promise<string> {
   const folder = dataFolder(t);
-  const node = await openNode(configOf(folder, flags));
+  const node = await openNode(configOf(folder, flags), { clock });
   await seed(node.core, node.vault);
   await node.close();
   return folder;
@@ -102,11 +106,10 @@ export interface ServeOptions {
 
 /** A server over a seeded folder, stopped when the test ends. */
 export async function serve(t: Test, options: ServeOptions = {}): Promise<RunningServer> {
-  const folder = options.folder ?? (await seededFolder(t, options.flags));
-  const { clock } = options;
-  const config = configOf(folder, options.flags);
+  const { flags = {}, clock = Date.now } = options;
+  const folder = options.folder ?? (await seededFolder(t, flags, clock));
   const log = createLogger("test", "silent");
-  const server = await startServer(config, log, clock === undefined ? {} : { clock });
+  const server = await startServer(configOf(folder, flags), log, { clock });
   let stopping: Promise<void> | null = null;
   const stop = () => {
     stopping ??= server.stop();
@@ -121,9 +124,13 @@ export async function seed(sink: CommandSink, vault: KeyVault): Promise<void> {
   await put(sink, COMMAND.ORGANISATION, document(ORGANISATION));
   const ids = [...TERMINALS, CONCENTRATOR, BEHIND_CONCENTRATOR];
   for (let i = 0; i < GATE_COUNT; i++) ids.push(GATE_FIRST + i);
-  for (const id of ids) await putTerminal(sink, vault, id);
-  await put(sink, COMMAND.CATALOGUE, document(catalogue(1)));
-  for (let i = 0; i < CARD_COUNT; i++) await putCard(sink, vault, i);
+  const terminals = ids.map((id) => terminalBytes(vault, id));
+  const cards = Array.from({ length: CARD_COUNT }, (_, i) => cardBytes(vault, i));
+  await Promise.all([
+    put(sink, COMMAND.TERMINAL, ...terminals),
+    put(sink, COMMAND.CATALOGUE, document(catalogue(1))),
+    put(sink, COMMAND.CARD_EVENT, ...cards),
+  ]);
 }
 
 const ORGANISATION: Organisation = {
@@ -183,6 +190,14 @@ export function putTerminal(
   terminalId: number,
   changes: Partial<TerminalCommand> = {},
 ): Promise<number> {
+  return put(sink, COMMAND.TERMINAL, terminalBytes(vault, terminalId, changes));
+}
+
+function terminalBytes(
+  vault: KeyVault,
+  terminalId: number,
+  changes: Partial<TerminalCommand> = {},
+): Uint8Array {
   const macAlgorithm = changes.macAlgorithm ?? algorithmOf(terminalId);
   const masterKeyVersion = changes.masterKeyVersion ?? 1;
   const key = masterKeyOf(terminalId, masterKeyVersion, macAlgorithm);
@@ -200,10 +215,10 @@ export function putTerminal(
     wrappedKey: vault.wrapKey(key),
     ...changes,
   });
-  return put(sink, COMMAND.TERMINAL, bytes);
+  return bytes;
 }
 
-export function putCard(sink: CommandSink, vault: KeyVault, index: number): Promise<number> {
+function cardBytes(vault: KeyVault, index: number): Uint8Array {
   const bytes = new Uint8Array(CARD_EVENT_SIZE);
   writeCardEvent(bytes, 0, {
     token: cardTokenOf(vault, index),
@@ -216,7 +231,7 @@ export function putCard(sink: CommandSink, vault: KeyVault, index: number): Prom
     expiryDay: DAY_MAX,
     organisationId: 0,
   });
-  return put(sink, COMMAND.CARD_EVENT, bytes);
+  return bytes;
 }
 
 export function putListEntry(sink: CommandSink, entry: ListEntryCommand): Promise<number> {
@@ -235,12 +250,17 @@ function tokenOf(vault: KeyVault, digits: string, kind: number): Uint8Array {
   return Uint8Array.from(vault.tokenize(block));
 }
 
-/** Executes one command, which must be done, and returns its position. */
-export async function put(sink: CommandSink, kind: number, bytes: Uint8Array): Promise<number> {
-  const { outcomes, positions } = await sink.execute({ kind, count: 1, bytes });
-  const outcome = COMMAND_OUTCOMES[outcomes[0]!];
-  if (outcome !== "DONE") throw new Error(`command of kind ${kind}: ${outcome}`);
-  return positions[0]!;
+/** Executes commands, which must all be done, and returns the position of the last. */
+export async function put(
+  sink: CommandSink,
+  kind: number,
+  ...commands: Uint8Array[]
+): Promise<number> {
+  const bytes = Buffer.concat(commands);
+  const { outcomes, positions } = await sink.execute({ kind, count: commands.length, bytes });
+  const failed = outcomes.find((outcome) => COMMAND_OUTCOMES[outcome] !== "DONE");
+  if (failed !== undefined) throw new Error(`command of kind ${kind}: ${COMMAND_OUTCOMES[failed]}`);
+  return positions.at(-1)!;
 }
 
 export function document(value: unknown): Uint8Array {
@@ -288,6 +308,8 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`did not come in time: ${what}`)), DEADLINE_MS);
+    // What nobody waits for any more must not keep the process.
+    timer.unref();
   });
   try {
     return await Promise.race([promise, late]);

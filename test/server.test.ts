@@ -21,15 +21,11 @@ import {
   MTI_REVERSAL_REQUEST,
   MTI_USE_ADVICE,
   MTI_USE_REQUEST,
-  MTI_USE_RESPONSE,
   NONCE_SIZE,
   OUTCOME_FLAG_WOULD_DECLINE,
   REASON,
   readManagement,
-  SIGN_ON_CHALLENGE,
-  SIGN_ON_PROOF,
 } from "../protocol/index.js";
-import { MTI_USE_REQUEST as MTI_IN_CLIENT } from "../protocol/mti.js";
 import type { RunningServer } from "../src/server.js";
 import { httpExchange, post, RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
@@ -39,6 +35,7 @@ import {
   CONCENTRATOR,
   clientOf,
   httpUrl,
+  ITEM_BUS,
   ITEM_ELSEWHERE,
   panOf,
   putTerminal,
@@ -86,8 +83,9 @@ t.test("the client library, each algorithm over both transports", async (t) => {
       const parameters = await client.signOn();
       t.equal(parameters.recordsPerFrameMax, FRAME_RECORDS_MAX);
       const pan = panOf(terminalId % CARD_COUNT);
-      const businessDate = url === server.terminalsUrl ? {} : { stan: 500_001 };
-      const use = client.prepare({ pan, itemCode: 101, amountMinor: 200, ...businessDate });
+      // The second client of a terminal must not begin at STAN 1 again.
+      const stan = url === server.terminalsUrl ? 500_000 : 500_001;
+      const use = client.prepare({ pan, itemCode: ITEM_BUS, amountMinor: 200, stan });
       const first = (await client.batch(MTI_USE_REQUEST, [use]))[0]!;
       t.match(first, { approved: true, responseCode: "00", reasonName: "APPROVED" });
       t.ok(first.authorizationId >= 1 && first.authorizationId <= 999_999);
@@ -260,9 +258,9 @@ t.test("a wrong MAC gets A0, is counted, and changes nothing", async (t) => {
   const counted = metrics.frames(REASON.MAC_INVALID);
   const use = terminal.use(panOf(7));
   const frame = terminal.uses(MTI_USE_REQUEST, [use]);
-  const attempts = [0, 12, 16, 24, 40, 63, 80, frame.length - 1].filter((at) => at !== 0);
+  const offsets = [16, 24, 40, 63, 80, frame.length - 1];
   await unchanged(t, async () => {
-    for (const at of [...attempts.filter((at) => at !== 12)]) {
+    for (const at of offsets) {
       const forged = frame.slice();
       forged[at]! ^= 1;
       const { header, verified } = await ask(forged);
@@ -270,7 +268,7 @@ t.test("a wrong MAC gets A0, is counted, and changes nothing", async (t) => {
       t.notOk(verified);
     }
   });
-  t.equal(metrics.frames(REASON.MAC_INVALID) - counted, attempts.length - 1);
+  t.equal(metrics.frames(REASON.MAC_INVALID) - counted, offsets.length);
   const answer = await ask(frame);
   t.equal(answer.outcomes[0]!.responseCode, "00", "its sequence was not taken by the forged ones");
   await unchanged(t, async () => {
@@ -305,7 +303,6 @@ t.test("frames under other keys, and responses sent back", async (t) => {
     socket.send(answer);
     t.equal(await socket.closed, closeCode(FRAME_PROBLEM.NOT_A_REQUEST));
   });
-  t.equal(MTI_USE_RESPONSE, MTI_IN_CLIENT + 0x10);
 });
 
 t.test("unknown terminals, and those not signed on", async (t) => {
@@ -373,7 +370,6 @@ t.test("sign-on proofs that belong to no challenge", async (t) => {
   const opened = await socket.exchange(proof);
   t.equal(terminal.read(opened).header.status, "00");
   await unchanged(t, () => refused(proof, "63", "a proof replayed"));
-  t.not(SIGN_ON_CHALLENGE, SIGN_ON_PROOF);
 });
 
 t.test("frames that are none close the connection with the documented code", async (t) => {
@@ -440,7 +436,7 @@ t.test("a master key that was changed twice, and one of another algorithm", asyn
   t.equal(under.outcomes[0]!.responseCode, "00", "the session goes on");
   const oldKey = new RawTerminal(terminalId, 3, 1, new Uint8Array(32));
   await t.rejects(oldKey.challenge(socket.exchange), { message: /A0/ }, "a key of the other size");
-  const changed = await ask(terminal.manage(FUNCTION_KEY_CHANGE, use ? ZERO_NONCE : ZERO_NONCE));
+  const changed = await ask(terminal.manage(FUNCTION_KEY_CHANGE));
   t.equal(changed.header.status, "A0", "no new keys from the old master key");
   await putTerminal(core, vault, terminalId, { masterKeyVersion: 3, macAlgorithm: 3 });
   // As after a restart, or when other sessions needed the room: keys are derived again.

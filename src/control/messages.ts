@@ -15,7 +15,7 @@ export interface CardView {
   medium: number;
   regionCode: number;
   expiryDay: number;
-  /** Whether a blacklist entry in force names the card, its number range or its holder. */
+  /** Whether an entry of the blacklist, of any scope and dates, names the card or its holder. */
   listed: boolean;
   /** Approved uses, reversed ones taken off. */
   useCount: number;

@@ -70,7 +70,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.addContentTypeParser(NDJSON_TYPE, (_request, payload, done) => done(null, payload));
   const openUrls = new Set(routes.filter((route) => route.open).map((route) => route.url));
   app.addHook("onResponse", async (request, reply) => {
-    const quiet = openUrls.has(pattern(request));
+    // Scrapes, probes and the batches of an import come many a second.
+    const quiet = openUrls.has(pattern(request)) || pattern(request).startsWith("/v1/commands");
     log[quiet ? "debug" : "info"](requestFields(request, reply), "request");
   });
   app.addContentTypeParser(BYTES_TYPE, { parseAs: "buffer" }, (_request, body, done) =>

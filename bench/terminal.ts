@@ -1,0 +1,96 @@
+// A terminal of the load: one connection, signed on. Every answer is looked at: its status and how
+// many of its records were approved; of every hundredth the MAC is checked.
+
+import { frameVerified } from "../protocol/encode.js";
+import { FRAME_COUNT_OFFSET, FRAME_HEADER_SIZE, FRAME_STATUS_OFFSET } from "../protocol/frame.js";
+import { OUTCOME_RECORD_SIZE, OUTCOME_RESPONSE_CODE_OFFSET } from "../protocol/outcome-record.js";
+import { signOn, type TerminalKeys } from "./sign-on.js";
+import { LoadSocket } from "./socket.js";
+
+/** "00" as a little-endian u16. */
+const APPROVED_WORD = 0x3030;
+const MAC_CHECKED_EVERY = 100;
+
+export class LoadTerminal {
+  approved = 0;
+  declined = 0;
+  keys!: TerminalKeys;
+  /** Called for each answer frame, in place: bytes[start..start+size). */
+  onAnswer: (bytes: Buffer, start: number, size: number) => void = () => {};
+  /** Called after the answers of one read. */
+  onRead: () => void = () => {};
+  onFault: (error: Error) => void = () => {};
+  private socket!: LoadSocket;
+  private answers = 0;
+  private waiting: ((payload: Buffer) => void) | null = null;
+
+  private constructor(readonly terminalId: number) {}
+
+  /** Connects and signs on. */
+  static async open(url: string, terminalId: number): Promise<LoadTerminal> {
+    const terminal = new LoadTerminal(terminalId);
+    terminal.socket = await LoadSocket.open(
+      url,
+      (bytes, start, size) => terminal.take(bytes, start, size),
+      () => terminal.onRead(),
+    );
+    terminal.keys = await signOn((message) => terminal.exchange(message), terminalId);
+    return terminal;
+  }
+
+  /** Sends one message and resolves with its answer. */
+  exchange(message: Buffer): Promise<Buffer> {
+    return new Promise((resolve) => {
+      this.waiting = resolve;
+      this.socket.send(message);
+    });
+  }
+
+  send(bytes: Buffer): void {
+    this.socket.send(bytes);
+  }
+
+  close(): void {
+    this.socket.close();
+    this.keys.request.close();
+    this.keys.response.close();
+  }
+
+  private take(bytes: Buffer, start: number, size: number): void {
+    if (this.waiting !== null) {
+      const { waiting } = this;
+      this.waiting = null;
+      waiting(Buffer.from(bytes.subarray(start, start + size)));
+      return;
+    }
+    this.look(bytes, start, size);
+    this.onAnswer(bytes, start, size);
+  }
+
+  private look(bytes: Buffer, start: number, size: number): void {
+    const status = bytes.readUInt16LE(start + FRAME_STATUS_OFFSET);
+    if (status !== APPROVED_WORD) {
+      const text = String.fromCharCode(status & 0xff, status >> 8);
+      this.onFault(new Error(`a frame was refused with ${text}`));
+    }
+    const count = bytes.readUInt16LE(start + FRAME_COUNT_OFFSET);
+    const first = start + FRAME_HEADER_SIZE + OUTCOME_RESPONSE_CODE_OFFSET;
+    for (let i = 0; i < count; i++) {
+      const code = bytes.readUInt16LE(first + i * OUTCOME_RECORD_SIZE);
+      if (code === APPROVED_WORD) this.approved++;
+      else this.declined++;
+    }
+    if (++this.answers % MAC_CHECKED_EVERY !== 0) return;
+    if (frameVerified(this.keys.response, bytes, start, size)) return;
+    this.onFault(new Error("the MAC of an answer does not hold"));
+  }
+}
+
+/** Opens `count` terminals; `idOf` names terminal `index` of them. */
+export function openTerminals(
+  url: string,
+  count: number,
+  idOf: (index: number) => number,
+): Promise<LoadTerminal[]> {
+  return Promise.all(Array.from({ length: count }, (_, i) => LoadTerminal.open(url, idOf(i))));
+}

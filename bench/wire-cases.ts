@@ -1,0 +1,85 @@
+// The wire cases: uses over WebSocket, one in a frame and 128 in a frame, beside the echo of the
+// same frames and beside what does the same checks elsewhere.
+
+import type { BenchCase, Run } from "./case.js";
+import { loadEcho } from "./echo.js";
+import { Server } from "./server.js";
+import { loadServer, type Shape, usesOf } from "./wire.js";
+import { type PeerShape, postgresPeer, redisPeer } from "./wire-peers.js";
+
+const SINGLE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
+const BATCH: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4 };
+const SINGLE_FRAMES = 24_000;
+const BATCH_FRAMES = 3200;
+/** Redis has no frames: pipelined as far as is usual, and as far as a frame of ours goes. */
+const BATCH_PEERS: readonly PeerShape[] = [
+  { connections: 64, inFlight: 16 },
+  { connections: BATCH.connections, inFlight: BATCH.recordsPerFrame * BATCH.inFlight },
+];
+const PEER_SECONDS = 4;
+export const WIRE_CARDS = 1_000_000;
+export const WIRE_SECONDS = 5;
+
+export const WIRE_SINGLE: BenchCase = {
+  name: "wire-single",
+  text: "one use a frame, 64 connections, 16 frames in flight on each",
+  run: async (run) => {
+    await wire(run, SINGLE, run.amount(SINGLE_FRAMES, 40));
+    if (run.settings.alone) return;
+    const shapes = [1, SINGLE.inFlight].map((inFlight) => ({ ...SINGLE, inFlight }));
+    const seconds = run.seconds(PEER_SECONDS);
+    await redisPeer(run, shapes, seconds);
+    await postgresPeer(run, shapes, seconds);
+    run.compare("", `redis-${SINGLE.inFlight}`);
+  },
+};
+
+export const WIRE_BATCH: BenchCase = {
+  name: "wire-batch",
+  text: "128 uses a frame, 16 connections, 4 frames in flight on each",
+  run: async (run) => {
+    await wire(run, BATCH, run.amount(BATCH_FRAMES, 5));
+    if (run.settings.alone) return;
+    await redisPeer(run, BATCH_PEERS, run.seconds(PEER_SECONDS));
+    run.compare("", fasterOf(run, BATCH_PEERS));
+  },
+};
+
+function fasterOf(run: Run, shapes: readonly PeerShape[]): string {
+  const names = shapes.map(({ inFlight }) => `redis-${inFlight}`);
+  return names.sort((a, b) => run.valueOf(b) - run.valueOf(a))[0]!;
+}
+
+async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
+  const seconds = run.seconds(WIRE_SECONDS);
+  const cardCount = run.amount(WIRE_CARDS, 1000);
+  run.say(`starting a server with ${cardCount} cards`);
+  const server = await Server.start({
+    terminalCount: shape.connections,
+    cardCount,
+    usesMax: usesOf(shape, frameCount),
+  });
+  try {
+    const figures = await loadServer(run, server, shape, { frameCount, seconds });
+    const text = "durable, every request and answer under its own MAC";
+    run.record({ name: "", text, value: figures.usesPerSecond, unit: "uses/s" });
+    run.record({
+      name: "server-cpu",
+      text: "CPU of the server for each use, all its threads",
+      value: figures.cpuMicrosecondsPerUse,
+      unit: "us",
+    });
+  } finally {
+    await server.stop();
+  }
+  if (run.settings.alone) return;
+  run.say("loading the echo");
+  const echo = await loadEcho(shape, frameCount, seconds);
+  run.record({
+    name: "echo",
+    text: "uWebSockets.js giving the same frames back: the limit of the wire",
+    value: echo.messagesPerSecond * shape.recordsPerFrame,
+    unit: "uses/s",
+  });
+  run.compare("echo", "");
+}

@@ -1,0 +1,89 @@
+// The bench measures: every case runs, at a tiny scale, and its figures come out as table, JSON,
+// page and picture. How large they are is not looked at here.
+
+import t from "tap";
+import { idNumberOf } from "../bench/card-file.js";
+import { type CaseResult, runCase } from "../bench/case-process.js";
+import { CASES } from "../bench/cases.js";
+import { reportPage, reportPicture } from "../bench/report.js";
+import { resultsOf } from "../bench/results.js";
+import { caseLines, headLine } from "../bench/table.js";
+import { panOf, writeCardBlock } from "../bench/world.js";
+import { PAN_BLOCK_SIZE, PAN_KIND_CARD, panValid, writePanBlock } from "../protocol/pan.js";
+import { idNumberFault } from "../src/id-number.js";
+
+const SETTINGS = { scale: 0.001, large: false, alone: false };
+/** Processes of cases at a time. */
+const LANES = 2;
+
+/** Measurements that each case must have at the least. */
+const EXPECTED: Record<string, readonly string[]> = {
+  stages: ["decode", "tokenize", "mac-single", "duplicate", "decide", "apply", "journal", "encode"],
+  core: ["", "allocated"],
+  "wire-single": ["", "server-cpu", "echo"],
+  "wire-batch": ["", "server-cpu", "echo"],
+  http: ["", "server-cpu", "echo", "plain-node"],
+  latency: ["commit", "capacity", "at-25", "at-50", "at-75", "at-50-disturbed"],
+  "mac-pool": ["inline", "threads-1"],
+  scale: ["1000/import", "1000/card", "10000/restart", "10000/throughput", "10000/memory"],
+  blacklist: ["0/throughput", "1000/effect", "10000/throughput"],
+  allocation: ["single/bytes", "single/pause", "batch/bytes"],
+};
+
+t.test("cards and holders of the bench are well-formed, and the fast way is the right one", (t) => {
+  const fast = Buffer.alloc(PAN_BLOCK_SIZE);
+  const slow = Buffer.alloc(PAN_BLOCK_SIZE);
+  for (const index of [0, 1, 9, 10, 987_654_321, 99_999_999, 500_000_000_123]) {
+    t.ok(panValid(panOf(index)));
+    writeCardBlock(fast, 0, index);
+    writePanBlock(slow, 0, panOf(index), PAN_KIND_CARD);
+    t.same(fast, slow);
+    t.equal(idNumberFault(idNumberOf(index)), "");
+  }
+  const several = Array.from({ length: 5000 }, (_, i) => idNumberOf(i * 4001));
+  t.equal(new Set(several).size, several.length, "every index has an ID number of its own");
+  t.end();
+});
+
+t.test("every case measures", async (t) => {
+  const found = await runAll();
+  t.same(Object.keys(EXPECTED), [...found.keys()]);
+  const results = resultsOf(SETTINGS);
+  for (const { name, text } of CASES) {
+    const { measurements, skipped } = found.get(name)!;
+    const names = measurements.map((each) => each.name);
+    const missing = EXPECTED[name]!.map((each) => (each === "" ? name : `${name}/${each}`)).filter(
+      (each) => !names.includes(each),
+    );
+    t.same(missing, [], name);
+    t.equal(new Set(names).size, names.length, `${name} names each figure once`);
+    for (const each of measurements) {
+      t.ok(Number.isFinite(each.value) && each.unit !== "" && each.text !== "", each.name);
+    }
+    for (const { why } of skipped) t.match(why, /apt-get install|one processor/);
+    t.equal(caseLines(name, text, measurements, skipped)[1], `${name}: ${text}`);
+    results.cases.push(...measurements);
+    results.skipped.push(...skipped);
+  }
+  const compared = results.cases.filter((each) => each.comparedWith !== null);
+  for (const { name, ratio, value, comparedWith } of compared) {
+    const other = results.cases.find((each) => each.name === comparedWith);
+    t.equal(ratio, value / other!.value, `${name} is compared with ${comparedWith}`);
+  }
+  t.match(headLine(results), /scale 0.001: no figures to quote/);
+  t.match(reportPage(results), /<svg .*Uses a second.*Latency by percentile.*<table>/s);
+  t.notMatch(reportPage(results) + reportPicture(results), /NaN|undefined|Infinity|<script|https:/);
+});
+
+/** Results of all cases by name, in their order. */
+async function runAll(): Promise<Map<string, CaseResult>> {
+  const results = new Map(CASES.map(({ name }) => [name, null as CaseResult | null]));
+  const waiting = [...results.keys()];
+  const lane = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      results.set(name, await runCase(name, SETTINGS, true));
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return results as Map<string, CaseResult>;
+}

@@ -1,0 +1,441 @@
+// Processes killed at any moment, and folders that were tampered with: what was answered is in the
+// journal, once; what cannot be trusted is named in one line and not opened.
+
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import t, { type Test } from "tap";
+import { BlockReader } from "../engine/block.js";
+import { tokenWords } from "../engine/card-events.js";
+import { isRemembered } from "../engine/engine.js";
+import { readUse, USE_KINDS_WORD, USE_WORDS, Use } from "../engine/use.js";
+import {
+  FUNCTION_ECHO,
+  isUseMti,
+  MTI_REVERSAL_REQUEST,
+  MTI_USE_ADVICE,
+  MTI_USE_REQUEST,
+  REASON,
+  type UseRecord,
+} from "../protocol/index.js";
+import { StanAllocator, type TerminalOutcome } from "../src/client/index.js";
+import type { Config } from "../src/config.js";
+import { lockHolder } from "../src/data-lock.js";
+import { readBlocks, verifyJournal } from "../src/journal-files.js";
+import { openNode } from "../src/node.js";
+import { JournalStore } from "../src/storage.js";
+import { type Child, spawnNode, startChild } from "./child-process.js";
+import type { RaceOptions } from "./lock-child.js";
+import { RawSocket, RawTerminal } from "./raw-terminal.js";
+import {
+  CARD_COUNT,
+  cardTokenOf,
+  clientOf,
+  configOf,
+  dataFolder,
+  GATE_FIRST,
+  panOf,
+  seededFolder,
+  until,
+  within,
+} from "./server-kit.js";
+
+const ROUNDS = 4;
+const CLIENTS = 6;
+/** Uses that each client has in flight. */
+const LANES = 8;
+const NO_CHECKPOINT = { "journal.checkpointSeconds": 86_400 };
+const CHECKPOINTS = { "journal.checkpointSeconds": 1 };
+
+/** An answer that a client received. */
+interface Answered {
+  record: UseRecord;
+  outcome: TerminalOutcome;
+}
+
+/** A use as the journal has it. */
+interface Recorded {
+  rrn: number;
+  mti: number;
+  reason: number;
+  key: string;
+  originalKey: string;
+  token: string;
+  amountMinor: number;
+}
+
+/** Taps until the server is gone; every answer goes into `answered`. */
+function load(t: Test, child: Child, answered: Answered[], stans: StanAllocator[]): void {
+  for (const [c, allocator] of stans.entries()) {
+    const options = { stans: allocator, deadlineMs: 60_000 };
+    const client = clientOf(t, child.terminalsUrl, GATE_FIRST + c, options);
+    const tap = async (n: number) => {
+      const pan = panOf((c * 11 + n * 7) % (CARD_COUNT + 3));
+      const record = client.prepare({ pan, itemCode: 101, amountMinor: 100 + (n % 1000) });
+      const outcome = await (n % 5 === 4 ? client.advise(record) : client.authorize(record));
+      answered.push({ record, outcome });
+      if (n % 3 !== 0) return;
+      const undo = client.prepareReversal(record);
+      const [undone] = await client.batch(MTI_REVERSAL_REQUEST, [undo]);
+      answered.push({ record: undo, outcome: undone! });
+    };
+    const lane = async (first: number) => {
+      for (let n = first; ; n += LANES) await tap(n);
+    };
+    for (let i = 0; i < LANES; i++) lane(i).catch(() => client.close());
+    void child.ended.then(() => client.close());
+  }
+}
+
+async function journalOf(folder: string): Promise<Recorded[]> {
+  const blocks = await readBlocks(folder, { from: 1, count: 1_000_000 });
+  return blocks.flatMap(recordedIn);
+}
+
+function recordedIn(block: BlockReader): Recorded[] {
+  const use = new Use();
+  return [...block.entries()].flatMap((entry) => {
+    if (!isUseMti(entry.kind)) return [];
+    return Array.from({ length: entry.count }, (_, i) => {
+      const word = (entry.offset >> 2) + i * USE_WORDS;
+      readUse(use, entry.kind, block.words, word);
+      return {
+        rrn: entry.position + i,
+        mti: entry.kind,
+        reason: block.words[word + USE_KINDS_WORD]! >>> 16,
+        key: `${use.terminalId} ${use.businessDate} ${use.stan}`,
+        originalKey: `${use.terminalId} ${use.originalDate} ${use.originalStan}`,
+        token: block.words.slice(word, word + 4).join(),
+        amountMinor: use.amountMinor,
+      };
+    });
+  });
+}
+
+function checkAnswers(t: Test, answered: Answered[], recorded: Recorded[]): void {
+  const byRrn = new Map(recorded.map((use) => [use.rrn, use]));
+  const lost = answered.filter(({ record, outcome }) => {
+    const use = byRrn.get(outcome.rrn);
+    const key = `${record.terminalId} ${record.businessDate} ${record.stan}`;
+    return use?.key !== key || use.reason !== outcome.reason;
+  });
+  t.same(lost, [], `all ${answered.length} answers are in the journal`);
+  const remembered = recorded.filter(({ reason }) => isRemembered(reason));
+  t.equal(new Set(remembered.map(({ key }) => key)).size, remembered.length, "none is there twice");
+}
+
+/** What was approved, and what was advised: that has happened. */
+function counts({ mti, reason }: Recorded): boolean {
+  return mti === MTI_USE_ADVICE || (mti === MTI_USE_REQUEST && reason === REASON.APPROVED);
+}
+
+/** Opens the folder: the answers must be in the journal, and the cards have counted by it. */
+async function checkRecovered(t: Test, folder: string, answered: Answered[]): Promise<void> {
+  const node = await openNode(configOf(folder));
+  const recorded = [...node.journal.from(1)].flatMap((b) => recordedIn(new BlockReader(b)));
+  checkAnswers(t, answered, recorded);
+  const { state } = node.engine;
+  checkCounters(t, recorded, (i) => {
+    const words = tokenWords(cardTokenOf(node.vault, i));
+    const row = state.cards.index.find(words[0]!, words[1]!, words[2]!, words[3]!);
+    const uses = state.cards.useCount(row);
+    return { token: words.join(), uses, amountMinor: state.cards.amountMinorTotal(row) };
+  });
+  await node.close();
+}
+
+interface Counted {
+  token: string;
+  uses: number;
+  amountMinor: number;
+}
+
+function checkCounters(t: Test, recorded: Recorded[], cardOf: (index: number) => Counted): void {
+  const byKey = new Map(recorded.map((use) => [use.key, use]));
+  const counted = new Map<string, Counted>();
+  const add = (use: Recorded, sign: number) => {
+    const { token } = use;
+    const card = counted.get(token) ?? { token, uses: 0, amountMinor: 0 };
+    card.uses += sign;
+    card.amountMinor += sign * use.amountMinor;
+    counted.set(use.token, card);
+  };
+  for (const use of recorded) {
+    const undone = use.mti === MTI_REVERSAL_REQUEST && use.reason === REASON.APPROVED;
+    if (undone) add(byKey.get(use.originalKey)!, -1);
+    else if (counts(use)) add(use, 1);
+  }
+  for (let i = 0; i < CARD_COUNT; i++) {
+    const card = cardOf(i);
+    const { token } = card;
+    t.same(card, counted.get(token) ?? { token, uses: 0, amountMinor: 0 }, `card ${i}`);
+  }
+}
+
+t.test("kill -9 under load, again and again, loses no answer and doubles none", async (t) => {
+  const folder = await seededFolder(t);
+  const answered: Answered[] = [];
+  const stans = Array.from({ length: CLIENTS }, () => new StanAllocator());
+  const keeper = new RawTerminal(GATE_FIRST + CLIENTS);
+  let taken: Uint8Array | null = null;
+  let replayed = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const child = await startChild(t, { folder, flags: CHECKPOINTS });
+    replayed += child.blocksReplayed;
+    taken = await keepSession(t, child, keeper, taken);
+    const before = answered.length;
+    load(t, child, answered, stans);
+    await until("answers", () => answered.length > before + 200);
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 800));
+    t.equal(await child.end("SIGKILL"), null);
+    const count = answered.length;
+    t.match(await verifyJournal(folder, () => {}), { problem: "", badPosition: null });
+    checkAnswers(t, answered.slice(0, count), await journalOf(folder));
+  }
+  t.ok(replayed > 0, `${replayed} blocks were replayed`);
+  await checkRecovered(t, folder, answered);
+  const child = await startChild(t, { folder, flags: CHECKPOINTS });
+  await repeats(t, child, answered);
+  t.equal(await child.end("SIGTERM"), 0, "a stop ends with 0");
+  t.equal(lockHolder(folder), null);
+});
+
+/** One session through all kills: the last frame is refused, the next is answered. */
+async function keepSession(
+  t: Test,
+  child: Child,
+  terminal: RawTerminal,
+  taken: Uint8Array | null,
+): Promise<Uint8Array> {
+  const socket = await RawSocket.open(child.terminalsUrl);
+  if (taken === null) {
+    await terminal.signOn(socket.exchange);
+  } else {
+    const again = await terminal.ask(socket.exchange, taken);
+    t.match(
+      [again.header.status, again.verified],
+      ["63", true],
+      "a sequence taken before the kill",
+    );
+  }
+  const frame = terminal.manage(FUNCTION_ECHO);
+  const answer = await terminal.ask(socket.exchange, frame);
+  t.match([answer.header.status, answer.verified], ["00", true], "no sign-on was needed");
+  await socket.close();
+  return frame;
+}
+
+/** Some of the uses again: each gets its first answer. */
+async function repeats(t: Test, child: Child, answered: Answered[]): Promise<void> {
+  const first = answered.filter(({ record }) => record.originalStan === 0);
+  const chosen = first.filter((_, i) => i % Math.ceil(first.length / 300) === 0);
+  for (let c = 0; c < CLIENTS; c++) {
+    const client = clientOf(t, child.terminalsUrl, GATE_FIRST + c);
+    const own = chosen.filter(({ record }) => record.terminalId === GATE_FIRST + c);
+    const requests = own.filter(({ outcome }) => outcome.flags === 0 && outcome.rrn > 0);
+    const outcomes = await client.batch(
+      MTI_USE_REQUEST,
+      requests.map(({ record }) => record),
+    );
+    const same = outcomes.filter((outcome, i) => {
+      const before = requests[i]!.outcome;
+      return outcome.rrn === before.rrn || outcome.differingField === 1;
+    });
+    t.equal(same.length, requests.length, "first answers, or the MTI differs (advices)");
+    client.close();
+  }
+}
+
+t.test("a kill in the middle of a checkpoint leaves the one before it whole", async (t) => {
+  const folder = await seededFolder(t);
+  const answered: Answered[] = [];
+  const stans = [new StanAllocator()];
+  for (let round = 0; round < 3; round++) {
+    const dieInCheckpoint = round < 2;
+    const child = await startChild(t, { folder, flags: CHECKPOINTS, dieInCheckpoint });
+    load(t, child, answered, stans);
+    if (dieInCheckpoint) t.equal(await within("its death", child.ended), null);
+    else await until("more", () => answered.length > 500);
+    if (!dieInCheckpoint) await child.end("SIGKILL");
+    await checkRecovered(t, folder, answered);
+  }
+});
+
+/** The one line with which a folder is refused; "" when it opens. */
+async function refusal(config: Config): Promise<string> {
+  try {
+    const node = await openNode(config);
+    await node.close();
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** A folder whose process was killed before any checkpoint but that of the seed. */
+async function killedFolder(t: Test): Promise<string> {
+  const folder = await seededFolder(t);
+  const child = await startChild(t, { folder, flags: NO_CHECKPOINT });
+  const answered: Answered[] = [];
+  load(t, child, answered, [new StanAllocator()]);
+  await until("answers", () => answered.length > 300);
+  await child.end("SIGKILL");
+  return folder;
+}
+
+/** Puts other bytes in the place of a block. */
+async function overwrite(folder: string, position: number, bytes: Uint8Array): Promise<void> {
+  const journal = new JournalStore(folder);
+  await journal.append(position, bytes);
+  await journal.close();
+}
+
+t.test("a changed byte is found, its block named, and the folder not opened", async (t) => {
+  const folder = await killedFolder(t);
+  const blocks = await readBlocks(folder, { from: 1, count: 1_000_000 });
+  const block = blocks[blocks.length - 5]!;
+  const { firstPosition } = block;
+  const where = new RegExp(`^journal block at position ${firstPosition}: [^\\n]*verify[^\\n]*$`);
+  const size = block.bytes.length;
+  const offsets = [0, 4, 8, 16, 20, 24, 33, 41, 48, 80, 111, 112, 128, 131, 150, size - 1];
+  for (const offset of offsets) {
+    const changed = block.bytes.slice();
+    changed[offset]! ^= 0x10;
+    await overwrite(folder, firstPosition, changed);
+    const result = await verifyJournal(folder, () => {});
+    t.equal(result.badPosition, firstPosition, `byte ${offset}: ${result.problem}`);
+    t.match(await refusal(configOf(folder)), where);
+  }
+  for (const bytes of [block.bytes.slice(0, 100), new Uint8Array(0), block.bytes.slice(0, -8)]) {
+    await overwrite(folder, firstPosition, bytes);
+    t.equal((await verifyJournal(folder, () => {})).badPosition, firstPosition, "cut");
+    t.match(await refusal(configOf(folder)), where);
+  }
+  for (const other of [blocks.at(-6)!, blocks.at(-4)!]) {
+    await overwrite(folder, firstPosition, other.bytes);
+    t.equal((await verifyJournal(folder, () => {})).badPosition, firstPosition, "another block");
+    t.match(await refusal(configOf(folder)), where);
+  }
+  await overwrite(folder, firstPosition, block.bytes);
+  t.match(await verifyJournal(folder, () => {}), { problem: "", badPosition: null });
+  t.equal(await refusal(configOf(folder)), "", "as it was, it opens");
+  const first = blocks[1]!;
+  const changed = first.bytes.slice();
+  changed[140]! ^= 1;
+  await overwrite(folder, first.firstPosition, changed);
+  const result = await verifyJournal(folder, () => {});
+  t.equal(result.badPosition, first.firstPosition, "one before the checkpoint, too");
+});
+
+t.test("a folder is opened only as it was made", async (t) => {
+  const folder = await killedFolder(t);
+  const oneLine = (text: RegExp) => new RegExp(`^[^\\n]*${text.source}[^\\n]*$`);
+  const changes: [Record<string, unknown>, RegExp][] = [
+    [{ "duplicates.businessDatesKept": 3 }, /duplicates\.businessDatesKept is not 2/],
+    [{ "businessDay.cutoverMinutes": 180 }, /businessDay\.cutoverMinutes is not 0/],
+    [{ "businessDay.utcOffsetMinutes": 540 }, /businessDay\.utcOffsetMinutes is not 480/],
+    [{ "session.keyOverlapSeconds": 61 }, /session\.keyOverlapSeconds is not 60/],
+  ];
+  for (const [flags, text] of changes)
+    t.match(await refusal(configOf(folder, flags)), oneLine(text));
+  const keyFile = join(folder, "root.key");
+  const key = readFileSync(keyFile, "utf8");
+  writeFileSync(
+    keyFile,
+    key.replace(/^./, (digit) => (digit === "0" ? "1" : "0")),
+  );
+  t.match(await refusal(configOf(folder)), oneLine(/the root key is not the one/));
+  writeFileSync(keyFile, key);
+  for (const name of ["cardsMax", "holdersMax", "terminalsMax"] as const) {
+    const config = configOf(folder);
+    config.tables[name] = 50;
+    t.match(await refusal(config), oneLine(new RegExp(`set tables\\.${name} to at least`)));
+  }
+  const fewUses = configOf(folder);
+  fewUses.tables.usesPerDateMax = 50;
+  t.match(await refusal(fewUses), oneLine(/tables\.usesPerDateMax/));
+  const fewSessions = configOf(folder);
+  fewSessions.limits.sessionsMax = 1;
+  t.equal(await refusal(fewSessions), "", "the most sessions are no matter of what is recorded");
+  const config = configOf(folder);
+  Object.assign(config.tables, { cardsMax: CARD_COUNT, holdersMax: CARD_COUNT, terminalsMax: 70 });
+  t.equal(await refusal(config), "", "as large as what it holds is enough");
+  t.equal(await refusal(configOf(folder)), "");
+});
+
+t.test("a journal that ends before the checkpoint is refused", async (t) => {
+  const folder = await seededFolder(t);
+  renameSync(join(folder, "journal"), join(folder, "moved"));
+  t.match(await refusal(configOf(folder)), /^[^\n]*journal[^\n]*checkpoint[^\n]*$/);
+  renameSync(join(folder, "journal"), join(folder, "empty"));
+  renameSync(join(folder, "moved"), join(folder, "journal"));
+  t.equal(await refusal(configOf(folder)), "");
+});
+
+t.test("one process at a time; a lock that was left is taken over", async (t) => {
+  const folder = await seededFolder(t);
+  const child = await startChild(t, { folder, flags: {} });
+  const inUse = new RegExp(`^[^\\n]*in use by process ${child.pid}[^\\n]*$`);
+  t.match(await refusal(configOf(folder)), inUse);
+  t.match(lockHolder(folder), { pid: child.pid, controlUrl: child.controlUrl });
+  await child.end("SIGKILL");
+  t.equal(await refusal(configOf(folder)), "", "the process was killed");
+  const left = [
+    "",
+    "{",
+    "null",
+    "7",
+    JSON.stringify({ pid: 2 ** 22 + 1, started: "1", controlUrl: null }),
+    JSON.stringify({ pid: process.pid, started: "1", controlUrl: null }),
+    JSON.stringify({ pid: "x" }),
+    JSON.stringify({ pid: -1, started: "", controlUrl: null }),
+    JSON.stringify({ pid: 0, started: "", controlUrl: null }),
+  ];
+  for (const [i, content] of left.entries()) {
+    writeFileSync(join(folder, `tongka.lock.${100 + 2 * i}`), content);
+    t.equal(lockHolder(folder), null);
+    t.equal(await refusal(configOf(folder)), "", `left behind: ${content}`);
+  }
+  const node = await openNode(configOf(folder));
+  t.equal(readdirSync(folder).filter((name) => name.startsWith("tongka.lock")).length, 1);
+  t.match(await refusal(configOf(folder)), /in use by process/, "in the same process");
+  await node.close();
+});
+
+t.test("of processes that start at once, one has the folder", async (t) => {
+  const root = dataFolder(t);
+  const folders = Array.from({ length: 60 }, () => mkdtempSync(join(root, "race-")));
+  const stale = JSON.stringify({ pid: 2 ** 22 + 1, started: "1", controlUrl: null });
+  for (const [i, folder] of folders.entries()) {
+    mkdirSync(folder, { recursive: true });
+    if (i % 2 === 0) writeFileSync(join(folder, "tongka.lock.7"), stale);
+  }
+  const options: RaceOptions = { startMs: Date.now() + 700, folders };
+  const all = await Promise.all(
+    Array.from({ length: 4 }, () => {
+      const racer = spawnNode(new URL("./lock-child.js", import.meta.url), [
+        JSON.stringify(options),
+      ]);
+      t.teardown(() => racer.kill("SIGKILL"));
+      const took: string[] = [];
+      const lines = createInterface({ input: racer.stdout! });
+      const done = new Promise<string[]>((resolve) => {
+        lines.on("line", (line) => (line === "done" ? resolve(took) : took.push(line)));
+      });
+      return within("a racer", done);
+    }),
+  );
+  t.same(all.flat().sort(), [...folders].sort(), "each folder was taken once");
+});
+
+t.test("what cannot be a data folder", async (t) => {
+  t.match(await refusal(configOf(join(tmpdir(), "tongka-nowhere"))), /tongka init/);
+});

@@ -1,0 +1,246 @@
+// Tables and their indexes against plain Maps, under random changes; and the twist of tables, that
+// a checkpoint sees the state of its begin while changes go on.
+
+import fc from "fast-check";
+import t from "tap";
+import { DateUses } from "../engine/duplicates.js";
+import { RowIndex } from "../engine/row-index.js";
+import { PAGE_ROWS, Table } from "../engine/table.js";
+import { seeded } from "./random.js";
+
+type KeyWords = 1 | 2 | 4;
+type Key = [number, number, number, number];
+
+/** An index over a table of its own, with a Map that says what it must find. */
+class Checked {
+  readonly table = new Table(1, "checked", 6, 40_000);
+  readonly index: RowIndex;
+  readonly rows = new Map<string, number>();
+  private readonly free: number[] = [];
+
+  constructor(private readonly keyWords: KeyWords) {
+    this.index = new RowIndex(this.table, 1, keyWords);
+  }
+
+  insert(key: Key): void {
+    if (this.rows.has(this.text(key))) return;
+    const row = this.free.pop() ?? this.table.append();
+    for (let i = 0; i < this.keyWords; i++) this.table.words[row * 6 + 1 + i] = key[i]!;
+    this.index.insert(row);
+    this.rows.set(this.text(key), row);
+  }
+
+  remove(key: Key): void {
+    const row = this.rows.get(this.text(key));
+    if (row === undefined) return;
+    this.index.remove(row);
+    this.rows.delete(this.text(key));
+    this.free.push(row);
+  }
+
+  find(key: Key): number {
+    const [a, b, c, d] = key.map((word, i) => (i < this.keyWords ? word : 0)) as Key;
+    return this.index.find(a, b, c, d);
+  }
+
+  /** Keys for which index and Map do not agree. */
+  wrong(keys: Key[]): Key[] {
+    return keys.filter((key) => this.find(key) !== (this.rows.get(this.text(key)) ?? 0));
+  }
+
+  private text(key: Key): string {
+    return key.slice(0, this.keyWords).join(" ");
+  }
+}
+
+t.test("an index finds what a Map finds, while it grows and shrinks", async (t) => {
+  for (const keyWords of [1, 2, 4] as const) {
+    const random = seeded(keyWords);
+    const checked = new Checked(keyWords);
+    const keys = Array.from({ length: 12_000 }, (_, i) => {
+      const narrow = i % 3 === 0;
+      const word = () => (narrow ? random.below(40) : random.word());
+      return [keyWords === 1 ? random.word() : word(), word(), word(), word()] as Key;
+    });
+    for (let step = 0; step < 60_000; step++) {
+      const key = keys[random.below(keys.length)]!;
+      if (random.below(100) < (step < 30_000 ? 75 : 35)) checked.insert(key);
+      else checked.remove(key);
+      if (step % 1999 === 0) t.same(checked.wrong(keys), [], `step ${step}`);
+    }
+    t.ok(checked.rows.size > 1000);
+    t.same(checked.wrong(keys), []);
+    const inUse = new Set(checked.rows.values());
+    checked.index.rebuild((row) => inUse.has(row));
+    t.same(checked.wrong(keys), [], "after a rebuild");
+  }
+});
+
+t.test("an index of few rows stays small, however often they change", async (t) => {
+  const random = seeded(5);
+  const checked = new Checked(2);
+  const keys = Array.from({ length: 300 }, () => [random.word(), random.word(), 0, 0] as Key);
+  const sizeStart = checked.index.size;
+  for (let step = 0; step < 200_000; step++) {
+    const key = keys[random.below(keys.length)]!;
+    if (random.below(2) === 0) checked.insert(key);
+    else checked.remove(key);
+  }
+  t.same(checked.wrong(keys), []);
+  t.ok(checked.index.size <= sizeStart * 2, `${checked.index.size} bytes from ${sizeStart}`);
+});
+
+t.test("an index told to remove what is not there fails", async (t) => {
+  const checked = new Checked(4);
+  checked.insert([1, 2, 3, 4]);
+  checked.remove([1, 2, 3, 4]);
+  t.throws(() => checked.index.remove(1), /invariant broken/);
+});
+
+t.test("the uses of a date are found by terminal and STAN", async (t) => {
+  const random = seeded(7);
+  const uses = new DateUses(16, 5000);
+  uses.begin(20_250_301);
+  const rows = new Map<string, number>();
+  const keys: [number, number][] = [];
+  while (!uses.table.full) {
+    const terminalId = 46_000_000 + random.below(9);
+    const stan = 1 + random.below(random.below(2) === 0 ? 800 : 999_999);
+    keys.push([terminalId, stan]);
+    if (rows.has(`${terminalId} ${stan}`)) continue;
+    rows.set(`${terminalId} ${stan}`, uses.add(terminalId, stan));
+  }
+  const wrong = () => {
+    const others = keys.map(([terminalId, stan]): [number, number] => [terminalId + 20, stan]);
+    return [...keys, ...others].filter(([terminalId, stan]) => {
+      return uses.find(terminalId, stan) !== (rows.get(`${terminalId} ${stan}`) ?? 0);
+    });
+  };
+  t.same(wrong(), []);
+  uses.rebuild();
+  t.same(wrong(), [], "after a rebuild");
+  uses.begin(20_250_304);
+  rows.clear();
+  t.same(wrong(), [], "another date has none");
+  t.equal(uses.table.rowCount, 1);
+});
+
+t.test("positions of 48 bits and states share two words", async (t) => {
+  const uses = new DateUses(16, 10);
+  const row = uses.add(1, 1);
+  for (const position of [1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 5, 2 ** 48 - 1]) {
+    for (const state of [0, 1 << 16, 7 << 16]) {
+      uses.setState(row, state);
+      uses.setPosition(row, position);
+      t.same([uses.position(row), uses.state(row)], [position, state]);
+    }
+  }
+  t.throws(() => uses.setPosition(row, 2 ** 48), /48 bits/);
+});
+
+const ROW_WORDS = 3;
+const ROWS_MAX = 5 * PAGE_ROWS + 10;
+
+/** What a checkpoint wrote: pages by number, the newest of each, and the rows at its end. */
+interface Stored {
+  pages: Map<number, Int32Array>;
+  rowCount: number;
+}
+
+function loadedFrom(stored: Stored, rowsMax = ROWS_MAX): Table {
+  const table = new Table(2, "loaded", ROW_WORDS, rowsMax);
+  for (let page = 0; page * PAGE_ROWS < stored.rowCount; page++) {
+    const words = stored.pages.get(page)!;
+    table.loadPage(page, new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+  }
+  table.loaded(stored.rowCount);
+  table.invariants();
+  return table;
+}
+
+interface Change {
+  kind: string;
+  at: number;
+  by: number;
+}
+
+function changeOf(kind: string, atMax: number): fc.Arbitrary<Change> {
+  return fc.record({ kind: fc.constant(kind), at: fc.nat(atMax), by: fc.nat() });
+}
+
+const change = fc.oneof(
+  { weight: 12, arbitrary: changeOf("write", 1e6) },
+  { weight: 6, arbitrary: changeOf("append", 400) },
+  { weight: 4, arbitrary: changeOf("step", 3) },
+  { weight: 1, arbitrary: changeOf("clear", 1) },
+);
+
+function apply(table: Table, { kind, at, by }: Change): void {
+  if (kind === "clear") table.clear();
+  if (kind === "append") {
+    for (let i = 0; i < at && !table.full; i++) table.words[table.append() * ROW_WORDS] = by;
+  }
+  if (kind === "write") {
+    const row = at % table.rowCount;
+    table.touch(row);
+    table.words[row * ROW_WORDS + (by % ROW_WORDS)] = by;
+  }
+  table.invariants();
+}
+
+t.test("a checkpoint holds the state of its begin, whatever changes meanwhile", async () => {
+  const rounds = fc.array(fc.array(change, { maxLength: 40 }), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(rounds, (changes) => {
+      const table = new Table(1, "checked", ROW_WORDS, ROWS_MAX);
+      const stored: Stored = { pages: new Map(), rowCount: 1 };
+      for (const round of changes) checkRound(table, stored, round);
+    }),
+    { seed: 13, numRuns: 250 },
+  );
+});
+
+/** Runs a checkpoint with `changes` between its steps, and compares what it wrote. */
+function checkRound(table: Table, stored: Stored, changes: Change[]): void {
+  const pending = table.beginCheckpoint((_, page, words) => stored.pages.set(page, words));
+  const expected = Int32Array.from(table.used());
+  stored.rowCount = pending.rowCount;
+  const pages = [...pending.pages];
+  for (const one of changes) {
+    if (one.kind !== "step") apply(table, one);
+    else for (const page of pages.splice(0, one.at)) table.checkpointPage(page);
+  }
+  for (const page of pages) table.checkpointPage(page);
+  table.endCheckpoint();
+  const loaded = loadedFrom(stored);
+  const same = Buffer.compare(Buffer.from(expected.buffer), bytesOf(loaded)) === 0;
+  if (!same) throw new Error("the checkpoint is not the state of its begin");
+}
+
+function bytesOf(table: Table): Buffer {
+  return Buffer.from(Int32Array.from(table.used()).buffer);
+}
+
+t.test("a table made smaller or larger loads what fits it", async (t) => {
+  const table = new Table(1, "checked", ROW_WORDS, ROWS_MAX);
+  const stored: Stored = { pages: new Map(), rowCount: 1 };
+  apply(table, { kind: "append", at: PAGE_ROWS + 20, by: 9 });
+  checkRound(table, stored, []);
+  for (const rowsMax of [PAGE_ROWS + 21, PAGE_ROWS + 30, 4000]) {
+    const loaded = loadedFrom(stored, rowsMax);
+    t.same(bytesOf(loaded), bytesOf(table), `${rowsMax} rows at most`);
+    while (!loaded.full) loaded.append();
+  }
+  t.throws(() => loadedFrom(stored, PAGE_ROWS + 20), /loaded rows fit the table/);
+});
+
+t.test("a table refuses what it must not do", async (t) => {
+  const table = new Table(1, "checked", ROW_WORDS, 3);
+  table.append();
+  table.append();
+  t.ok(table.full);
+  t.equal(table.room, 0);
+  t.throws(() => table.append(), /table has room/);
+  table.beginCheckpoint(() => {});
+  t.throws(() => table.beginCheckpoint(() => {}), /one checkpoint at a time/);
+});
