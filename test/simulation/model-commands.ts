@@ -203,7 +203,17 @@ function setTerminal(model: Model, c: Extract<Intent, { kind: "terminal" }>): st
   const kept = (existing?.keys ?? []).filter(({ version }) => version !== c.keyVersion);
   const keys = c.keyVersion === 0 ? existing!.keys : [key, ...kept].slice(0, 2);
   model.terminals.set(c.terminalId, { ...c, keys });
+  if (!sameKey) endSessions(model, c.terminalId, keys[1]?.version ?? 0);
   return DONE;
+}
+
+/** A session lives no longer than its master key: only those under the key before stay. */
+function endSessions(model: Model, terminalId: number, keyVersion: number): void {
+  const session = model.sessions.get(terminalId);
+  const { current, previous } = session ?? { current: null, previous: null };
+  const ended = current?.keyVersion !== keyVersion;
+  if (current !== null && ended) current.expiresAt = 0;
+  if (previous !== null && (ended || previous.keyVersion !== keyVersion)) previous.expiresAt = 0;
 }
 
 function publish(model: Model, c: Extract<Intent, { kind: "catalogue" }>): string {
