@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { runCase } from "./case-process.js";
 import { CASES } from "./cases.js";
 import { reportPage, reportPicture } from "./report.js";
-import { resultsOf } from "./results.js";
+import { configuredBy, resultsOf } from "./results.js";
 import { caseLines, headLine } from "./table.js";
 
 const HELP = `usage: npm run bench [-- CASE ... [options]]
@@ -20,8 +20,11 @@ ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
   --report FILE  write a page with plots (HTML)
   --picture FILE write the plots alone (SVG)
 
+Configuration of the server comes from TONGKA_ variables, too, and stands in the results.
+
 examples
   npm run bench
+  TONGKA_CRYPTO_WORKERS=0 npm run bench -- wire-single --alone
   npm run bench -- wire-batch --json
   npm run bench -- --report bench.html
 `;
@@ -52,7 +55,12 @@ if (values.help) {
 }
 
 async function bench(): Promise<void> {
-  const results = resultsOf({ scale, large: values.large, alone: values.alone });
+  const results = resultsOf({
+    scale,
+    large: values.large,
+    alone: values.alone,
+    configuration: configuredBy(process.env),
+  });
   if (!values.json) print(headLine(results));
   for (const { name, text } of CASES) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;

@@ -11,6 +11,8 @@ export interface Settings {
   large: boolean;
   /** Whether Tongka is measured alone, without limits and peers. */
   alone: boolean;
+  /** Configuration of the server from the environment, TONGKA_ variables; {} is the default. */
+  configuration: Record<string, string>;
 }
 
 /** One figure. */

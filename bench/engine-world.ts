@@ -44,7 +44,7 @@ export class EngineWorld implements CommandSink {
   readonly use = new Use();
   senderRow = 0;
   private readonly out = new Int32Array(USES_PER_FRAME * OUTCOME_WORDS);
-  private sessionBase = 0;
+  sessionBase = 0;
   private sequence = 0;
   private terminalIndex = -1;
   private stan = 0;
@@ -152,7 +152,8 @@ export class EngineWorld implements CommandSink {
     if (!this.engine.idle) this.engine.seal();
   }
 
-  private nextTerminal(): void {
+  /** Signs the next terminal on, which sends from now on. */
+  nextTerminal(): void {
     const { state } = this.engine;
     const terminalId = terminalIdOf(++this.terminalIndex);
     assert(this.terminalIndex < TERMINALS, "there are terminals for all uses");

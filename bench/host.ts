@@ -48,8 +48,8 @@ if (!existsSync(join(folder, ROOT_KEY_FILE))) {
   createAdminToken(folder);
 }
 const config = loadConfig({
-  environment: process.env,
   flags: { data: folder, "terminals.port": 0, "control.port": 0, ...options.flags },
+  environment: process.env,
 });
 const server = await startServer(config, createLogger("bench", "warn"));
 const { core, vault, checkpointer, engine, metrics } = server.node;

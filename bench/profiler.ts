@@ -4,7 +4,7 @@
 import { type Profiler, Session } from "node:inspector/promises";
 
 /** Names the folder for profiles; set for the processes of a profiled run. */
-export const PROFILE_FOLDER_VARIABLE = "TONGKA_BENCH_PROFILE";
+export const PROFILE_FOLDER_VARIABLE = "BENCH_PROFILE_FOLDER";
 export const PROFILE_INTERVAL_US = 200;
 
 let session: Session | null = null;

@@ -13,6 +13,9 @@ export function headLine({ version, commit, machine, settings }: Results): strin
     `${cores} x ${cpu}, ${Math.round(memoryBytes / GIBIBYTE)} GiB`,
     `${platform}, Node ${node}`,
   ];
+  for (const [name, value] of Object.entries(settings.configuration)) {
+    parts.push(`${name}=${value}`);
+  }
   if (settings.scale !== 1) parts.push(`scale ${settings.scale}: no figures to quote`);
   return parts.join(" · ");
 }

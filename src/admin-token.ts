@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createSecretFile, readSecretFile, SecretError } from "./secret-file.js";
 
 export const ADMIN_TOKEN_FILE = "admin.token";
-const ADMIN_TOKEN_VARIABLE = "TONGKA_ADMIN_TOKEN";
+export const ADMIN_TOKEN_VARIABLE = "TONGKA_ADMIN_TOKEN";
 /** 32 characters of base64url are 192 bits: more than anyone can guess. */
 const TOKEN_PATTERN = /^[A-Za-z0-9_-]{32,256}$/;
 

@@ -12,9 +12,12 @@ import { panOf, writeCardBlock } from "../bench/world.js";
 import { PAN_BLOCK_SIZE, PAN_KIND_CARD, panValid, writePanBlock } from "../protocol/pan.js";
 import { idNumberFault } from "../src/id-number.js";
 
-const SETTINGS = { scale: 0.001, large: false, alone: false };
+const SETTINGS = { scale: 0.001, large: false, alone: false, configuration: {} };
 /** Processes of cases at a time. */
 const LANES = 2;
+
+/** Under that of a whole file (.taprc). */
+const DEADLINE_MS = 110_000;
 
 /** Measurements that each case must have at the least. */
 const EXPECTED: Record<string, readonly string[]> = {
@@ -45,7 +48,7 @@ t.test("cards and holders of the bench are well-formed, and the fast way is the 
   t.end();
 });
 
-t.test("every case measures", async (t) => {
+t.test("every case measures", { timeout: DEADLINE_MS }, async (t) => {
   const found = await runAll();
   t.same(Object.keys(EXPECTED), [...found.keys()]);
   const results = resultsOf(SETTINGS);
