@@ -292,11 +292,11 @@ export class History {
     if (kept === undefined) throw new Broken("a session has a key that is kept", key);
     opened.keyHex = kept.hex;
     if (action === 1) this.checkProof(terminalId, opened);
-    this.makeRoom(terminalId);
     if (before !== null) {
       before.expiresAt = Math.min(before.expiresAt, model.nowSeconds + rules.keyOverlapSeconds);
     }
     model.sessions.set(terminalId, { current: opened, previous: before });
+    this.checkRoom(terminalId);
     if (action === 2) this.expect(asked!.frame, asked!.generation, [], opened);
     else {
       const answer = { senderId: terminalId, keyGeneration: opened.generation, sequence: 0 };
@@ -310,16 +310,14 @@ export class History {
     check(given, "a sign-on is proved", `session ${terminalId}`);
   }
 
-  /** Sessions over the most that may be: those that have expired are ended. */
-  private makeRoom(terminalId: number): void {
+  /** Terminals whose session has not come to its end are no more than may be. */
+  private checkRoom(terminalId: number): void {
     const { model, rules } = this;
-    const open = [...model.sessions.keys()].filter((id) => model.signedOn(id));
-    if (model.signedOn(terminalId) || open.length < rules.sessionsMax) return;
-    const expired = open.filter((id) => {
-      return model.sessions.get(id)!.current!.expiresAt <= model.nowSeconds;
+    const open = [...model.sessions.values()].filter(({ current }) => {
+      return current !== null && current.expiresAt > model.nowSeconds;
     });
-    check(expired.length > 0, "a session over the limit is refused", `session ${terminalId}`);
-    for (const id of expired) this.signOff(id);
+    const fits = open.length <= rules.sessionsMax;
+    check(fits, "a session over the limit is refused", `session ${terminalId}`);
   }
 
   private readCommands(entry: SeenEntry): void {

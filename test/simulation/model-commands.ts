@@ -207,13 +207,13 @@ function setTerminal(model: Model, c: Extract<Intent, { kind: "terminal" }>): st
   return DONE;
 }
 
-/** A new master key ends the session keys made under any but the one before it. */
-function endSessions(model: Model, terminalId: number, keptVersion: number): void {
+/** A session lives no longer than its master key: only those under the key before stay. */
+function endSessions(model: Model, terminalId: number, keyVersion: number): void {
   const session = model.sessions.get(terminalId);
-  const currentEnds = session?.current?.keyVersion !== keptVersion;
-  for (const each of [session?.current, session?.previous]) {
-    if (each && (currentEnds || each.keyVersion !== keptVersion)) each.expiresAt = 0;
-  }
+  const { current, previous } = session ?? { current: null, previous: null };
+  const ended = current?.keyVersion !== keyVersion;
+  if (current !== null && ended) current.expiresAt = 0;
+  if (previous !== null && (ended || previous.keyVersion !== keyVersion)) previous.expiresAt = 0;
 }
 
 function publish(model: Model, c: Extract<Intent, { kind: "catalogue" }>): string {

@@ -49,7 +49,7 @@ async function attempt(mutation: Mutation): Promise<string[] | null> {
     const found = /^BROKEN seed (\d+) step (\d+): (.*)$/m.exec(output);
     if (found === null) return null;
     const how = found[3]!.replace(/, thrown at .*$/, "").replace(/ \([^()]*\)$/, "");
-    return [found[1]!, found[2]!, how.replaceAll(/[0-9a-f]{20,}/g, "...")];
+    return [found[1]!, found[2]!, how.split(/;|: restore/)[0]!.replaceAll(/[0-9a-f]{20,}/g, "...")];
   } finally {
     writeFileSync(path, sound);
   }

@@ -168,7 +168,7 @@ export class SimulatedNode {
     } catch (error) {
       refused = (error as Error).message;
     }
-    if (!/^journal block at position \d+: /.test(refused)) {
+    if (!/^(journal block|the journal does not hold the block) .*position \d+:/.test(refused)) {
       throw new Broken(`a torn block is not refused: ${refused}`, "block");
     }
     world.trace.note("node", refused);
