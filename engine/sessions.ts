@@ -93,9 +93,11 @@ export class Sessions {
 
   /** Whether the terminal can have a session. Counts them anew when there seem to be too many. */
   hasRoom(row: number, nowSeconds: number): boolean {
-    if (this.counted(row) || this.openCount < this.sessionsMax) return true;
+    if (this.openCount < this.sessionsMax) return true;
+    // After a replay the count may be over the limit, with sessions in it that have expired since.
+    if (this.counted(row) && this.openCount === this.sessionsMax) return true;
     this.recount(nowSeconds);
-    return this.openCount < this.sessionsMax;
+    return this.counted(row) || this.openCount < this.sessionsMax;
   }
 
   /** Counts the sessions in force; also after loading. */

@@ -3,6 +3,7 @@
 
 import t, { type Test } from "tap";
 import { SESSION_KEY_CHANGE, SESSION_SIGN_OFF, type SessionCommand } from "../engine/commands.js";
+import { Sessions } from "../engine/sessions.js";
 import { EngineKit, LIMITS, SENDER, START_MS } from "./engine-kit.js";
 import { type Random, seeded } from "./random.js";
 
@@ -159,6 +160,18 @@ t.test("no more sessions than allowed; expired ones make room", async (t) => {
   const more = kit.replayed(true, { ...kit.limits, sessionsMax: 9 });
   t.equal(more.hash(), kit.state.hash(), "nor does a higher one change it");
   t.equal(kit.restarted().session({ terminalId: SENDER + 3 }), "TABLE_FULL");
+});
+
+t.test("after a replay an expired session of its own gives no terminal room", async (t) => {
+  const sessions = new Sessions(4, 10, 2);
+  const nonces = { terminalNonce: new Uint8Array(16), serverNonce: new Uint8Array(16) };
+  const seed = { keyGeneration: 1, macAlgorithm: 1, masterKeyVersion: 1, ...nonces };
+  sessions.cover(3);
+  // As replay does it, which does not ask for room: the first has expired when the others begin.
+  for (const row of [1, 2, 3]) sessions.open(row, { ...seed, expiresAt: row === 1 ? 100 : 900 }, 0);
+  t.equal(sessions.hasRoom(1, 500), false, "two others are open, and two may be");
+  t.equal(sessions.hasRoom(2, 500), true, "one that is open may be renewed");
+  t.equal(sessions.hasRoom(1, 900), true, "now they have expired");
 });
 
 t.test("a session ends with the master key it was made under", async (t) => {
