@@ -60,15 +60,15 @@ export class Inspection {
       if (uses.businessDate < model.oldestDate) continue;
       check(uses.table.rowCount - 1 === known, "every use is remembered once", "node");
     }
-    this.checkSessions(state.sessions.count);
+    this.checkSessions(state.sessions.count, state.nowSeconds);
   }
 
   /** Some of those counted may have expired since. */
-  private checkSessions(count: number): void {
+  private checkSessions(count: number, nowSeconds: number): void {
     const { model } = this.history;
     const signedOn = [...model.sessions.keys()].filter((id) => model.signedOn(id));
     const alive = signedOn.filter((id) => {
-      return model.sessions.get(id)!.current!.expiresAt > model.nowSeconds;
+      return model.sessions.get(id)!.current!.expiresAt > nowSeconds;
     });
     const holds = count >= alive.length && count <= signedOn.length;
     check(holds, "as many sessions as were opened", "node");

@@ -8,7 +8,7 @@ import { Core } from "../../src/core.js";
 import type { Database, OpenDatabase } from "../../src/database.js";
 import type { Reply } from "../../src/frame-slot.js";
 import { Metrics } from "../../src/metrics.js";
-import { recover } from "../../src/recover.js";
+import { type Recovery, recover } from "../../src/recover.js";
 import { JournalStore, TableStore } from "../../src/storage.js";
 import { FalseDatabase, type FalseFile, NO_DISK_FAULTS } from "./false-disk.js";
 import { FalseHost } from "./false-host.js";
@@ -37,7 +37,7 @@ export class Life {
     const journal = new JournalStore("", false, this.opener(world.journalFile));
     const tables = new TableStore("", this.opener(world.tablesFile));
     const { config } = plan;
-    const recovery = recover(config, journal, tables);
+    const recovery = this.recovered(() => recover(config, journal, tables));
     this.engine = recovery.engine;
     this.checkpointPosition = recovery.checkpointPosition;
     journal.confirm().then(
@@ -48,6 +48,16 @@ export class Life {
       },
       () => this.host.failStop("the journal could not be put on disk"),
     );
+  }
+
+  /** A process that cannot recover ends, with all that it had begun to write. */
+  private recovered(recovering: () => Recovery): Recovery {
+    try {
+      return recovering();
+    } catch (error) {
+      this.kill();
+      throw error;
+    }
   }
 
   /** Whether frames are taken. */
