@@ -2,14 +2,12 @@
 // this file; keys of one purpose each are derived from it by HKDF (RFC 5869, SHA-256).
 // An HSM would take the place of this class: callers see tokens and wrapped keys only.
 
-import { type Cipher, createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { type Cipher, createCipheriv, hkdfSync } from "node:crypto";
 import { assert } from "../protocol/assert.js";
 import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
+import { unwrapKey, wrapKey } from "./key-wrap.js";
 
 export const ROOT_KEY_SIZE = 32;
-const WRAP_CIPHER = "id-aes256-wrap";
-/** Initial value of RFC 3394 clause 2.2.3.1. */
-const WRAP_IV = Buffer.alloc(8, 0xa6);
 
 /** The keys a KeyVault works with; what a worker thread is handed instead of the root key. */
 export interface VaultKeys {
@@ -44,14 +42,12 @@ export class KeyVault {
 
   /** Wraps a terminal master key of 16 or 32 bytes (RFC 3394): 8 bytes longer. */
   wrapKey(key: Uint8Array): Buffer {
-    const cipher = createCipheriv(WRAP_CIPHER, this.wrappingKey, WRAP_IV);
-    return Buffer.concat([cipher.update(key), cipher.final()]);
+    return wrapKey(key, this.wrappingKey);
   }
 
   /** Opens a wrapped key. Throws when it was not wrapped under this root key. */
   unwrapKey(wrapped: Uint8Array): Buffer {
-    const decipher = createDecipheriv(WRAP_CIPHER, this.wrappingKey, WRAP_IV);
-    return Buffer.concat([decipher.update(wrapped), decipher.final()]);
+    return unwrapKey(wrapped, this.wrappingKey);
   }
 }
 

@@ -1,18 +1,15 @@
 // A terminal's master key as it comes from elsewhere: wrapped by RFC 3394 under a key-exchange key.
 // Opened here only to know its check value before anything is sent.
 
-import { createDecipheriv } from "node:crypto";
 import { checkValue } from "../../protocol/kdf.js";
 import {
   MAC_ALGORITHM_NAMES,
   MAC_KEY_SIZES,
   type MacAlgorithmName,
 } from "../../protocol/mac-algorithms.js";
+import { unwrapHex } from "../key-wrap.js";
 import { loadKeyExchangeKey } from "../root-key.js";
 import { CliError } from "./cli-error.js";
-
-/** Initial value of RFC 3394 clause 2.2.3.1. */
-const WRAP_IV = Buffer.alloc(8, 0xa6);
 
 /** The check value (hex) of a wrapped key. Throws CliError when it does not open or fit. */
 export function checkValueOfWrapped(
@@ -21,7 +18,7 @@ export function checkValueOfWrapped(
   macAlgorithm: string,
 ): string {
   const number = MAC_ALGORITHM_NAMES.indexOf(macAlgorithm as MacAlgorithmName);
-  const key = unwrap(wrappedHex, loadKeyExchangeKey(kekFile));
+  const key = unwrapHex(wrappedHex, loadKeyExchangeKey(kekFile));
   if (key === null) {
     throw new CliError(`--wrapped-key was not wrapped under the key in ${kekFile}`);
   }
@@ -30,15 +27,4 @@ export function checkValueOfWrapped(
   key.fill(0);
   if (!fits) throw new CliError(`--wrapped-key is not of the size that ${macAlgorithm} takes`);
   return value;
-}
-
-function unwrap(wrappedHex: string, kek: Uint8Array): Buffer | null {
-  const wrapped = Buffer.from(wrappedHex, "hex");
-  if (wrapped.length * 2 !== wrappedHex.length) return null;
-  try {
-    const decipher = createDecipheriv(`id-aes${kek.length * 8}-wrap`, kek, WRAP_IV);
-    return Buffer.concat([decipher.update(wrapped), decipher.final()]);
-  } catch {
-    return null;
-  }
 }

@@ -1,7 +1,6 @@
 // Terminal rows. Master keys come wrapped (RFC 3394) under a key-exchange key and are wrapped anew
 // by the vault; one in clear is refused, for it would stand in a file.
 
-import { createDecipheriv } from "node:crypto";
 import { COMMAND, type TerminalCommand, writeTerminal } from "../../engine/commands.js";
 import { DOMAINS } from "../../engine/domain.js";
 import { TERMINAL_ID_MAX } from "../../protocol/frame.js";
@@ -11,6 +10,7 @@ import {
   MAC_KEY_SIZES,
   type MacAlgorithmName,
 } from "../../protocol/mac-algorithms.js";
+import { unwrapHex } from "../key-wrap.js";
 import { type Assembly, fieldsOf, type ImportContext } from "./assembly.js";
 import {
   BAD,
@@ -38,13 +38,6 @@ const COLUMNS = [
   "checkValue",
   "masterKey",
 ] as const;
-const WRAP_IV = Buffer.alloc(8, 0xa6);
-const WRAP_CIPHERS: Readonly<Record<number, string>> = {
-  16: "id-aes128-wrap",
-  24: "id-aes192-wrap",
-  32: "id-aes256-wrap",
-};
-
 interface MasterKey {
   masterKeyVersion: number;
   checkValue: Uint8Array | null;
@@ -120,7 +113,7 @@ function masterKeyOf(
   const masterKeyVersion = wholeOf(fields[7], 1);
   if (masterKeyVersion < 1) return fault("masterKeyVersion", "is not 1 or more");
   if (context.kek === null) return fault("masterKeyWrapped", "needs the key-exchange key");
-  const key = unwrap(wrapped, context.kek);
+  const key = unwrapHex(wrapped, context.kek);
   if (key === null) {
     return fault("masterKeyWrapped", "was not wrapped under this key-exchange key");
   }
@@ -135,16 +128,4 @@ function masterKeyOf(
     return fault("checkValue", "is not that of the key");
   }
   return good({ masterKeyVersion, checkValue: value, wrappedKey });
-}
-
-function unwrap(wrappedHex: string, kek: Uint8Array): Buffer | null {
-  const cipher = WRAP_CIPHERS[kek.length];
-  const wrapped = Buffer.from(wrappedHex, "hex");
-  if (cipher === undefined || wrapped.length * 2 !== wrappedHex.length) return null;
-  try {
-    const decipher = createDecipheriv(cipher, kek, WRAP_IV);
-    return Buffer.concat([decipher.update(wrapped), decipher.final()]);
-  } catch {
-    return null;
-  }
 }

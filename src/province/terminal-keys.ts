@@ -2,14 +2,13 @@
 // them, so they serve demonstrations and tests and nothing else. The import file carries them
 // wrapped (RFC 3394) under a key-exchange key, as those of real terminals come.
 
-import { createCipheriv, createHmac, hkdfSync } from "node:crypto";
+import { createHmac, hkdfSync } from "node:crypto";
 import {
   MAC_ALGORITHM_NAMES,
   MAC_KEY_SIZES,
   type MacAlgorithmName,
 } from "../../protocol/mac-algorithms.js";
-
-const WRAP_IV = Buffer.alloc(8, 0xa6);
+import { wrapKey } from "../key-wrap.js";
 
 export class TerminalKeys {
   /** 32 bytes. */
@@ -30,9 +29,7 @@ export class TerminalKeys {
 
   /** The same, wrapped under the key-exchange key: 8 bytes longer. */
   wrappedMasterKey(terminalId: number, algorithm: MacAlgorithmName): Buffer {
-    const cipher = createCipheriv("id-aes256-wrap", this.keyExchangeKey, WRAP_IV);
-    const key = this.masterKey(terminalId, algorithm);
-    return Buffer.concat([cipher.update(key), cipher.final()]);
+    return wrapKey(this.masterKey(terminalId, algorithm), this.keyExchangeKey);
   }
 }
 
