@@ -43,6 +43,7 @@ export class EngineWorld implements CommandSink {
   readonly block = new BlockWriter(BLOCK_SIZE);
   readonly use = new Use();
   senderRow = 0;
+  private readonly rows = new Int32Array(USES_PER_FRAME);
   private readonly out = new Int32Array(USES_PER_FRAME * OUTCOME_WORDS);
   sessionBase = 0;
   private sequence = 0;
@@ -116,12 +117,17 @@ export class EngineWorld implements CommandSink {
     return { words, tokens: tokenWords, count };
   }
 
-  /** Fills `use` with use `i` of a set, as the core does. */
+  /** Fills `use` with use `i` of a set, as the core does; uses are read in order, from the first. */
   read(set: UseSet, i: number): Use {
+    if (i % USES_PER_FRAME === 0) {
+      const count = Math.min(USES_PER_FRAME, set.count - i);
+      this.engine.state.cards.index.findMany(set.tokens, i * 4, 4, count, this.rows);
+    }
     const { use } = this;
     use.senderRow = this.senderRow;
     use.tokens = set.tokens;
     use.tokenBase = i * 4;
+    use.tokenRow = this.rows[i % USES_PER_FRAME]!;
     use.prefixCount = 0;
     use.panValid = true;
     readUse(use, MTI_USE_REQUEST, set.words, i * USE_WORDS);

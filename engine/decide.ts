@@ -56,7 +56,7 @@ function decideUse(state: State, use: Use): number {
   const parties = state.parties;
   const terminal = use.terminalRow;
   const organisation = parties.organisation(terminal);
-  use.cardRow = findCard(state, use);
+  use.cardRow = use.tokenRow;
 
   // A row of its own that is no first message waits for it: a reversal made that row.
   if (use.ownRow !== 0) return REASON.REVERSAL_CAME_FIRST;
@@ -97,7 +97,7 @@ function decideReversal(state: State, use: Use): number {
   if ((originalState & USE_REVERSED) !== 0) return REASON.ALREADY_REVERSED;
   if ((originalState & USE_COUNTED) === 0) return REASON.ORIGINAL_DECLINED;
   // After this point, the reversal must be approved.
-  use.cardRow = findCard(state, use);
+  use.cardRow = use.tokenRow;
   return REASON.APPROVED;
 }
 
@@ -127,12 +127,6 @@ function speaksFor(state: State, use: Use): boolean {
   if (use.terminalRow === use.senderRow) return true;
   const senderId = state.parties.terminalId(use.senderRow);
   return state.parties.concentratorId(use.terminalRow) === senderId;
-}
-
-function findCard(state: State, use: Use): number {
-  const t = use.tokens;
-  const base = use.tokenBase;
-  return state.cards.index.find(t[base]!, t[base + 1]!, t[base + 2]!, t[base + 3]!);
 }
 
 function regionServed(item: CompiledItem, regionCode: number): boolean {

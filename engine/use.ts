@@ -61,6 +61,8 @@ export class Use {
   originalStan = 0;
   originalDate = 0;
   panValid = false;
+  /** Row of the card that its token names, or 0: found by the caller, for many uses at once. */
+  tokenRow = 0;
   /** Row of the sender in the terminal table. */
   senderRow = 0;
   /** The uses of its business date, and its own row among them; 0 when there is none. */

@@ -114,7 +114,7 @@ export class Core implements CommandSink {
     this.committedPosition = engine.state.registers.position;
     this.keys = new SessionKeys(engine.state, vault, KEY_PAIRS_MAX);
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
-    this.tokens = new UseTokens(vault);
+    this.tokens = new UseTokens(vault, engine.state.cards);
     this.commands = new CommandQueue(engine);
     this.management = new Management(config, engine, this.keys, parts.host);
     this.watch = parts.host.every(WATCH_MS, () => this.watchCommit());
@@ -278,6 +278,7 @@ export class Core implements CommandSink {
   private decideBatch(batch: Batch, from: number): void {
     const { state } = this.parts.engine;
     if (from === 0) this.tokens.prepare(batch, state.blacklist.prefixLengths);
+    else this.tokens.forgetRows();
     for (let i = from; i < batch.frames.length; i++) {
       const frame = batch.frames[i]!;
       if (frame.refusal === 0 && !this.hasRoom(frame)) {
@@ -344,7 +345,9 @@ export class Core implements CommandSink {
     for (let i = 0; i < frame.count; i++) {
       const from = frame.start + FRAME_HEADER_SIZE + i * USE_RECORD_SIZE;
       readUse(use, frame.mti, batch.arena.words, from >> 2);
-      use.tokenBase = (frame.tokenIndex + i) * this.tokens.stride * 4;
+      const record = frame.tokenIndex + i;
+      use.tokenBase = record * this.tokens.stride * 4;
+      use.tokenRow = this.tokens.cardRow(record);
       use.panValid = panBlockValid(batch.arena.bytes, from);
       const out = (body + i * OUTCOME_RECORD_SIZE) >> 2;
       const reason = engine.use(use, arena.words, out);

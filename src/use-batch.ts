@@ -1,6 +1,7 @@
 // The records of a batch before they are decided: card numbers become tokens, all of them in one
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
+import type { Cards } from "../engine/cards.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
 import { isUseMti } from "../protocol/mti.js";
 import { PAN_BLOCK_SIZE, panPrefixBlock } from "../protocol/pan.js";
@@ -8,23 +9,49 @@ import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import type { Batch } from "./batch.js";
 import type { KeyVault } from "./vault.js";
 
+/** Cards looked up at a time: enough to overlap their misses, few enough to stay in the cache. */
+const ROWS_AHEAD = 128;
+
 export class UseTokens {
   /** Four words for each token; a record has `stride` tokens. */
   words: Int32Array = new Int32Array(0);
   stride = 1;
   private blocks = new Uint8Array(1024 * PAN_BLOCK_SIZE);
 
-  constructor(private readonly vault: KeyVault) {}
+  /** Rows of the cards of records rowsStart..rowsEnd-1. */
+  private readonly rows = new Int32Array(ROWS_AHEAD);
+  private rowsStart = 0;
+  private rowsEnd = 0;
+  private recordCount = 0;
+
+  constructor(
+    private readonly vault: KeyVault,
+    private readonly cards: Cards,
+  ) {}
+
+  /** Row of the card of a record, or 0. Records are asked for in order. */
+  cardRow(record: number): number {
+    if (record >= this.rowsEnd) this.findRows(record);
+    return this.rows[record - this.rowsStart]!;
+  }
+
+  /** To be called when cards may have been added since. */
+  forgetRows(): void {
+    this.rowsStart = 0;
+    this.rowsEnd = 0;
+  }
 
   /** Tokenizes the use frames of a batch that were not refused, and numbers their records. */
   prepare(batch: Batch, prefixLengths: readonly number[]): void {
     this.stride = 1 + prefixLengths.length;
+    this.forgetRows();
     let recordCount = 0;
     for (const frame of batch.frames) {
       if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
       frame.tokenIndex = recordCount;
       recordCount += frame.count;
     }
+    this.recordCount = recordCount;
     const size = recordCount * this.stride * PAN_BLOCK_SIZE;
     if (size === 0) return;
     if (this.blocks.length < size) this.blocks = new Uint8Array(size * 2);
@@ -36,6 +63,14 @@ export class UseTokens {
     const tokens = this.vault.tokenize(this.blocks.subarray(0, size));
     this.words = new Int32Array(tokens.buffer, tokens.byteOffset, tokens.length >> 2);
     this.blocks.fill(0, 0, size);
+  }
+
+  private findRows(record: number): void {
+    const count = Math.min(ROWS_AHEAD, this.recordCount - record);
+    const tokenWords = this.stride * 4;
+    this.cards.index.findMany(this.words, record * tokenWords, tokenWords, count, this.rows);
+    this.rowsStart = record;
+    this.rowsEnd = record + count;
   }
 
   private gather(
