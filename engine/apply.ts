@@ -2,19 +2,25 @@
 // reversal. Cannot fail, and replay runs the very same.
 
 import { REASON } from "../protocol/reason.js";
-import { type DateUses, fillRow, USE_AWAITED, USE_COUNTED, USE_REVERSED } from "./duplicates.js";
+import { fillRow, USE_AWAITED, USE_COUNTED, USE_REVERSED } from "./duplicates.js";
 import type { State } from "./state.js";
-import { amountValid, messageClass, type Use } from "./use.js";
+import { amountValid, type Use } from "./use.js";
 
-/** Applies an admitted use with its reason, at its position; `findFirst` has looked for it. */
+/**
+ * Applies an admitted use with its reason, at its position; `findFirst` has looked for it, and it
+ * is read from its journal record.
+ */
 export function apply(state: State, use: Use, reason: number, position: number): void {
   const uses = use.uses!;
-  const row = use.ownRow === 0 ? uses.add(use.terminalId, use.stan) : use.ownRow;
-  const kinds = use.medium | (messageClass(use.mti) << 8) | (reason << 16);
-  fillRow(uses, row, use, kinds);
-  uses.setPosition(row, position);
+  const isNew = use.ownRow === 0;
+  const row = isNew ? uses.add(use.terminalId, use.stan) : use.ownRow;
+  const counted = !use.isReversal && counts(use, reason);
+  const before = isNew ? 0 : uses.state(row);
+  fillRow(uses, row, use, position, counted ? before | USE_COUNTED : before);
   if (use.isReversal) applyReversal(state, use, reason);
-  else if (counts(use, reason)) count(state, use, uses, row);
+  else if (counted) {
+    state.cards.countUse(use.cardRow, use.amountMinor, state.nowSeconds, use.terminalId);
+  }
 }
 
 /** An approved use counts; so does an advised one of a known card, for it has happened. */
@@ -22,11 +28,6 @@ function counts(use: Use, reason: number): boolean {
   if (reason === REASON.APPROVED) return true;
   if (!use.isAdvice || reason === REASON.REVERSAL_CAME_FIRST) return false;
   return use.cardRow !== 0 && amountValid(use);
-}
-
-function count(state: State, use: Use, uses: DateUses, row: number): void {
-  uses.setState(row, uses.state(row) | USE_COUNTED);
-  state.cards.countUse(use.cardRow, use.amountMinor, state.nowSeconds, use.terminalId);
 }
 
 function applyReversal(state: State, use: Use, reason: number): void {

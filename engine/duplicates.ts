@@ -52,6 +52,10 @@ const DATE_WORD = 0;
 export class DateUses {
   readonly table: Table;
   private slots: Int32Array;
+  /** The empty slot at which the last look-up of a key that is not there ended, and its key. */
+  private missSlot = -1;
+  private missTerminalId = 0;
+  private missStan = 0;
 
   constructor(id: number, usesMax: number) {
     this.table = new Table(id, `uses-${id}`, USE_WORDS, usesMax + 1);
@@ -68,6 +72,7 @@ export class DateUses {
     if (this.table.rowCount > 1) {
       this.table.clear();
       this.slots = newSlots(this.table.rowsMax - 1);
+      this.missSlot = -1;
     }
     this.table.touch(0);
     this.table.words[DATE_WORD] = businessDate;
@@ -80,7 +85,12 @@ export class DateUses {
     const words = this.table.words;
     for (let i = start(hash, stan) & mask; ; i = (i + 1) & mask) {
       const slot = this.slots[i]!;
-      if (slot === 0) return 0;
+      if (slot === 0) {
+        this.missSlot = i;
+        this.missTerminalId = terminalId;
+        this.missStan = stan;
+        return 0;
+      }
       if ((slot & ~ROW_MASK) !== tag) continue;
       const base = (slot & ROW_MASK) * USE_WORDS;
       if (words[base + USE_TERMINAL_WORD] === terminalId && words[base + USE_STAN_WORD] === stan) {
@@ -115,13 +125,14 @@ export class DateUses {
     this.table.words[word] = (this.table.words[word]! & ~STATE_MASK) | state;
   }
 
-  setPosition(row: number, position: number): void {
+  setPosition(row: number, position: number, state: number): void {
+    this.table.touch(row);
     const base = row * USE_WORDS;
     const words = this.table.words;
     words[base + POSITION_WORD] = position | 0;
     const high = Math.floor(position / WORD_RANGE);
     assert(high <= 0xffff, "a position has 48 bits");
-    words[base + STATE_WORD] = (words[base + STATE_WORD]! & STATE_MASK) | high;
+    words[base + STATE_WORD] = (state & STATE_MASK) | high;
   }
 
   reason(row: number): number {
@@ -140,6 +151,7 @@ export class DateUses {
   /** After loading: the index from the rows. */
   rebuild(): void {
     this.slots = newSlots(this.table.rowsMax - 1);
+    this.missSlot = -1;
     const words = this.table.words;
     for (let row = 1; row < this.table.rowCount; row++) {
       const base = row * USE_WORDS;
@@ -150,7 +162,8 @@ export class DateUses {
   private place(row: number, terminalId: number, stan: number): void {
     const mask = this.slots.length - 1;
     const hash = mix(terminalId, stan >> GROUP_SHIFT);
-    let i = start(hash, stan) & mask;
+    const missed = this.missTerminalId === terminalId && this.missStan === stan;
+    let i = missed && this.missSlot >= 0 ? this.missSlot : start(hash, stan) & mask;
     while (this.slots[i] !== 0) i = (i + 1) & mask;
     this.slots[i] = (hash & ~ROW_MASK) | row;
   }
@@ -226,15 +239,19 @@ export class Duplicates {
   }
 }
 
-/** Copies a use into its row, as the journal has it. */
-export function fillRow(uses: DateUses, row: number, use: Use, kindsWord: number): void {
-  uses.table.touch(row);
+/** Copies a use that is read from its journal record into its row. */
+export function fillRow(
+  uses: DateUses,
+  row: number,
+  use: Use,
+  position: number,
+  state: number,
+): void {
+  uses.setPosition(row, position, state);
   const words = uses.table.words;
+  const from = use.words;
   const base = row * USE_WORDS;
-  for (let i = 0; i < 4; i++) words[base + i] = use.tokens[use.tokenBase + i]!;
-  for (let i = USE_TERMINAL_WORD; i < USE_KINDS_WORD; i++)
-    words[base + i] = use.words[use.base + i]!;
-  words[base + USE_KINDS_WORD] = kindsWord;
+  for (let i = 0; i < USE_REFERENCE_WORD; i++) words[base + i] = from[use.base + i]!;
   words[base + USE_REFERENCE_WORD] = use.originalStan;
   words[base + USE_REFERENCE_WORD + 1] = use.originalDate;
   assert(words[base + USE_DATE_WORD] === uses.businessDate, "a use stands under its date");

@@ -197,6 +197,9 @@ export class Engine {
     }
     words[word + USE_CATALOGUE_WORD] = this.state.catalogue.version;
     words[word + USE_CARD_ROW_WORD] = use.cardRow;
+    // From here on the use is read from its record, in replay as now.
+    use.words = words;
+    use.base = word;
     return ++this.state.registers.position;
   }
 }

@@ -53,13 +53,7 @@ export class RowIndex {
    * 0 where there is none. Sooner than one by one: the loads of a pass do not wait for each other,
    * so that the misses of many keys are on their way to memory at once.
    */
-  findMany(
-    keys: Int32Array,
-    first: number,
-    stride: number,
-    count: number,
-    rows: Int32Array,
-  ): void {
+  findMany(keys: Int32Array, first: number, stride: number, count: number, rows: Int32Array): void {
     assert(this.keyWords === 4 && count <= rows.length, "keys are tokens, and the rows have room");
     const { slots } = this;
     const mask = slots.length - 1;

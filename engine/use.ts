@@ -140,13 +140,19 @@ function readAmount(words: Int32Array, base: number): number {
  * 20250228 and 20250301, which may both be kept, and has no table.
  */
 function dateValid(date: number): boolean {
+  if (date === lastValidDate) return true;
   const dayOfMonth = date % 100;
   const month = ((date / 100) | 0) % 100;
   const year = (date / 10_000) | 0;
   if (year < 1970 || year > 9999 || month < 1 || month > 12 || dayOfMonth < 1) return false;
-  if (month === 2) return dayOfMonth <= (leap(year) ? 29 : 28);
-  return dayOfMonth <= 30 + ((month + (month >> 3)) & 1);
+  const days = month === 2 ? (leap(year) ? 29 : 28) : 30 + ((month + (month >> 3)) & 1);
+  if (dayOfMonth > days) return false;
+  lastValidDate = date;
+  return true;
 }
+
+/** Nearly all uses of a day carry the same one. */
+let lastValidDate = 0;
 
 function leap(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
