@@ -41,6 +41,8 @@ const withEncoding = (value: string) => [POST, HOST, TYPE, `transfer-encoding: $
 const method = (line: string) => [line, HOST, TYPE, LENGTH];
 const upgrade = (...lines: string[]) => [...UPGRADE, ...lines];
 
+const longBody = Buffer.alloc(FRAME_SIZE_MAX + 1);
+
 const LENGTHS: Row[] = [
   ["a good one", good, [FRAME], "200"],
   ["content-length twice, the same", [...good, LENGTH], [FRAME], ""],
@@ -63,6 +65,8 @@ const LENGTHS: Row[] = [
   ["a chunk of no size", withEncoding("chunked"), chunk("zz"), ""],
   ["a chunk of negative size", withEncoding("chunked"), chunk("-1"), ""],
   ["a chunk of 2^68 bytes", withEncoding("chunked"), chunk("fffffffffffffffff"), ""],
+  ["a body over the limit", withLength(`${FRAME_SIZE_MAX + 1}`), [longBody], "413"],
+  ["content-length of a gigabyte", withLength("1000000000"), [FRAME], ""],
   ["a body over the limit, chunked", withEncoding("chunked"), longChunk(), "413"],
 ];
 
@@ -71,7 +75,7 @@ function halves(): (Buffer | string)[] {
 }
 
 function longChunk(): (Buffer | string)[] {
-  return [...chunk((FRAME_SIZE_MAX + 1).toString(16), Buffer.alloc(FRAME_SIZE_MAX + 1)), END];
+  return [...chunk(longBody.length.toString(16), longBody), END];
 }
 
 const HEADERS: Row[] = [

@@ -11,7 +11,7 @@ import {
   MTI_USE_REQUEST,
 } from "../protocol/index.js";
 import { GAUGE } from "../src/metrics.js";
-import { inParallel, statusOf, Target } from "./abuse-kit.js";
+import { inParallel, type SignedOn, statusOf, Target } from "./abuse-kit.js";
 import { RawSocket, type RawTcp, RawTerminal, rawTcp } from "./raw-terminal.js";
 import { CARD_COUNT, GATE_COUNT, GATE_FIRST, panOf, until, within } from "./server-kit.js";
 
@@ -296,12 +296,15 @@ t.test("a flood of connections that break off at every stage", async (t) => {
   await target.unharmed(t);
 });
 
-/** Sends uses in frames of eight and goes away at once; returns the uses. */
-function sendAndLeave({ socket, terminal }: Awaited<ReturnType<typeof target.signedOn>>) {
+/** Sends uses in frames of eight, goes away when half of them have left, and returns the uses. */
+async function sendAndLeave({ socket, terminal }: SignedOn) {
   const frames = Array.from({ length: 32 }, (_, f) =>
     Array.from({ length: 8 }, (_, i) => terminal.use(panOf((f + i) % CARD_COUNT))),
   );
-  for (const uses of frames) socket.send(terminal.uses(MTI_USE_REQUEST, uses));
+  const [first, second] = [frames.slice(0, 16), frames.slice(16)];
+  for (const uses of first) socket.send(terminal.uses(MTI_USE_REQUEST, uses));
+  await new Promise<void>((resolve) => socket.socket.ping("", true, () => resolve()));
+  for (const uses of second) socket.send(terminal.uses(MTI_USE_REQUEST, uses));
   socket.socket.terminate();
   return frames;
 }
@@ -315,12 +318,13 @@ t.test("close in the middle of a batch: what was recorded is answered later, onc
   };
   const counted = countAll();
   const gates = await Promise.all([3, 4, 5, 6].map((i) => target.signedOn(t, GATE_FIRST + i)));
-  const sent = gates.map(sendAndLeave);
+  const before = core.committedPosition;
+  const sent = await Promise.all(gates.map(sendAndLeave));
+  await until("something is recorded", () => core.committedPosition > before);
   await until("nothing is in flight", () => core.inFlight === 0);
   let total = 0;
   for (const [g, gate] of gates.entries()) {
     const socket = await target.socket(t);
-    // Only where a frame came does its session know the number; numbers go on from the last sent.
     const rrns = new Set<number>();
     for (const uses of sent[g]!) {
       const frame = gate.terminal.uses(MTI_USE_REQUEST, uses);
