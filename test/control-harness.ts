@@ -2,7 +2,7 @@
 // thread's handler is played, so that a test sees exactly what would reach the engine.
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OUTCOME } from "../engine/commands.js";
@@ -58,8 +58,9 @@ export interface Running {
   url: string;
 }
 
-/** Starts the control plane that the tests of one file share. */
+/** Starts the control plane that the tests of one file share; again after `stopShared`, too. */
 export async function startShared(): Promise<Running> {
+  mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "kek"), KEY_EXCHANGE_KEY.toString("hex"), { mode: 0o600 });
   const control = await startControl(options());
   const url = `http://127.0.0.1:${control.port}`;
