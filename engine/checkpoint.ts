@@ -4,7 +4,7 @@
 // and replays what follows.
 
 import { assert } from "../protocol/assert.js";
-import type { Registers, State } from "./state.js";
+import { BLOCK_HASH_START, type Registers, type State } from "./state.js";
 import type { PageSink, PendingPages } from "./table.js";
 
 /** What a checkpoint is besides its pages. */
@@ -59,4 +59,40 @@ export class Checkpoint {
     assert(this.tableIndex === this.pending.length, "all pages are written");
     for (const table of this.state.tables) table.endCheckpoint();
   }
+}
+
+/** A head as the bytes that stand in the store. */
+export function checkpointHead(head: CheckpointHead): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(head));
+}
+
+/** Reads them. Throws with one line when they are no head. */
+export function parseHead(bytes: Uint8Array): CheckpointHead {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // The error's message holds a piece of the input: it is dropped.
+  }
+  if (!isHead(value)) throw new Error("the checkpoint's head is damaged: restore the data folder");
+  return value;
+}
+
+function isHead(value: unknown): value is CheckpointHead {
+  if (!isObject(value) || !isObject(value.registers) || !isObject(value.rowCounts)) return false;
+  const { position, timeMs, blacklistPosition, blockHash } = value.registers;
+  const counts = [position, timeMs, blacklistPosition, ...Object.values(value.rowCounts)];
+  return counts.every(isCount) && isHash(blockHash);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isHash(value: unknown): boolean {
+  return typeof value === "string" && value.length === BLOCK_HASH_START.length;
 }

@@ -123,10 +123,24 @@ function findTerminal(state: State, use: Use): number {
   return parties.find(use.terminalId);
 }
 
+/**
+ * Whether the sender is the terminal, or its concentrator while that may work itself: one that is
+ * closed or listed speaks for nobody, and takes no STAN of the terminals behind it.
+ */
 function speaksFor(state: State, use: Use): boolean {
   if (use.terminalRow === use.senderRow) return true;
-  const senderId = state.parties.terminalId(use.senderRow);
-  return state.parties.concentratorId(use.terminalRow) === senderId;
+  const { parties } = state;
+  const senderId = parties.terminalId(use.senderRow);
+  if (parties.concentratorId(use.terminalRow) !== senderId) return false;
+  const organisation = parties.organisation(use.senderRow);
+  if (!parties.open(use.senderRow) || !organisation.open) return false;
+  if (!parties.listed(use.senderRow) && !organisation.listed) return true;
+  const item = state.catalogue.find(use.itemCode);
+  const { TERMINAL, ORGANISATION } = LIST_SUBJECT;
+  return (
+    entryInForce(state, use, TERMINAL, senderId, item) === 0 &&
+    entryInForce(state, use, ORGANISATION, organisation.organisationId, item) === 0
+  );
 }
 
 function regionServed(item: CompiledItem, regionCode: number): boolean {
@@ -193,25 +207,27 @@ function listed(
 }
 
 function terminalListed(state: State, use: Use, item: CompiledItem | undefined): boolean {
-  return idListed(state, use, LIST_SUBJECT.TERMINAL, use.terminalId, item);
+  use.listRow = entryInForce(state, use, LIST_SUBJECT.TERMINAL, use.terminalId, item);
+  return use.listRow !== 0;
 }
 
 function organisationListed(state: State, use: Use, item: CompiledItem | undefined): boolean {
   const { organisationId } = state.parties.organisation(use.terminalRow);
-  return idListed(state, use, LIST_SUBJECT.ORGANISATION, organisationId, item);
+  use.listRow = entryInForce(state, use, LIST_SUBJECT.ORGANISATION, organisationId, item);
+  return use.listRow !== 0;
 }
 
-function idListed(
+/** Row of the blacklist entry in force against a terminal or organisation, or 0. */
+function entryInForce(
   state: State,
   use: Use,
   kind: number,
   id: number,
   item: CompiledItem | undefined,
-): boolean {
+): number {
   const row = state.blacklist.subjects.find(id, kind, 0, 0);
   const domain = item === undefined ? 0 : item.domain;
-  use.listRow = state.blacklist.inForce(row, state.nowSeconds, domain, use.itemCode);
-  return use.listRow !== 0;
+  return state.blacklist.inForce(row, state.nowSeconds, domain, use.itemCode);
 }
 
 /** A reversal names the card, item and amount of its original. */

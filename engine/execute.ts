@@ -50,16 +50,21 @@ export function executeCommand(
     case COMMAND.ORGANISATION:
       return executeOrganisation(state, parse(bytes, parseOrganisation), bytes);
     case COMMAND.CATALOGUE:
-      return executeCatalogue(state, parse(bytes, parseCatalogue), bytes);
+      return executeCatalogue(state, parse(bytes, parseCatalogue), bytes, recorded);
     default:
       return OUTCOME.COMMAND_INVALID;
   }
 }
 
+/**
+ * Judges and publishes a catalogue version. That its organisations are there is not asked of one
+ * that is `recorded`: journals from before that rule stay readable.
+ */
 function executeCatalogue(
   state: State,
   catalogue: CatalogueVersion | null,
   bytes: Uint8Array,
+  recorded: boolean,
 ): number {
   if (catalogue === null || catalogueProblem(catalogue) !== "") return OUTCOME.CATALOGUE_INVALID;
   const stored = state.documents.get(`catalogue/${catalogue.version}`);
@@ -69,6 +74,10 @@ function executeCatalogue(
   }
   const latest = state.catalogue.versions().at(-1) ?? 0;
   if (catalogue.version < latest) return OUTCOME.CATALOGUE_VERSION_EXISTS;
+  const { organisations } = state.parties;
+  if (!recorded && !catalogue.items.every((item) => organisations.has(item.organisationId))) {
+    return OUTCOME.ORGANISATION_UNKNOWN;
+  }
   state.catalogue.publish(catalogue, Uint8Array.from(bytes), state.today);
   return OUTCOME.DONE;
 }

@@ -49,26 +49,33 @@ export interface Mac {
 
 /** A Mac under `key`. Throws when the algorithm is unknown or the key is not of its size. */
 export function createMac(algorithm: number, key: Uint8Array): Mac {
-  const keySize = MAC_KEY_SIZES[algorithm] ?? 0;
-  if (keySize === 0) throw new RangeError("unknown MAC algorithm");
-  if (key.length !== keySize) throw new RangeError("MAC key is not of its algorithm's size");
+  checkKey(algorithm, key);
   const isCmac = algorithm === MAC_ALGORITHM.AES_128_CMAC || algorithm === MAC_ALGORITHM.SM4_CMAC;
   return isCmac ? new CmacMac(algorithm, key) : new HmacMac(algorithm, key);
 }
 
+function checkKey(algorithm: number, key: Uint8Array): void {
+  const keySize = MAC_KEY_SIZES[algorithm] ?? 0;
+  if (keySize === 0) throw new RangeError("unknown MAC algorithm");
+  if (key.length !== keySize) throw new RangeError("MAC key is not of its algorithm's size");
+}
+
 /**
  * The whole output of the pseudorandom function behind an algorithm, of as many bytes as its
- * keys have: CMAC 16, HMAC 32. For key derivation; builds its state anew at each call.
+ * keys have: CMAC 16, HMAC 32. For key derivation: builds its state anew at each call, and leaves
+ * no copy of what it returns.
  */
 export function pseudorandom(algorithm: number, key: Uint8Array, message: Uint8Array): Uint8Array {
   const out = new Uint8Array(MAC_KEY_SIZES[algorithm] ?? 0);
+  checkKey(algorithm, key);
   if (out.length > MAC_SIZE) {
-    assert(key.length === out.length, "an HMAC key is as long as its hash");
-    out.set(createHmac(digestName(algorithm), key).update(message).digest());
+    const digest = createHmac(digestName(algorithm), key).update(message).digest();
+    out.set(digest);
+    digest.fill(0);
     return out;
   }
-  const mac = createMac(algorithm, key);
-  mac.sign(message, 0, message.length, out, 0);
+  const mac = new CmacMac(algorithm, key);
+  mac.derive(message, out);
   mac.close();
   return out;
 }
@@ -172,6 +179,14 @@ class CmacMac implements Mac {
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean {
     const encrypted = this.run(bytes, start, end);
     return tagEquals(encrypted, encrypted.length - MAC_SIZE, bytes, macOffset);
+  }
+
+  /** The MAC of a whole message that is a key itself: no copy of it stays but in `out`. */
+  derive(message: Uint8Array, out: Uint8Array): void {
+    const encrypted = this.run(message, 0, message.length);
+    out.set(encrypted.subarray(encrypted.length - MAC_SIZE));
+    encrypted.fill(0);
+    scratch.fill(0, 0, MAC_SIZE);
   }
 
   /**

@@ -3,6 +3,7 @@
 // under a key-exchange key.
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
+import { assert } from "../protocol/assert.js";
 
 /** Initial value of RFC 3394 clause 2.2.3.1. */
 const WRAP_IV = Buffer.alloc(8, 0xa6);
@@ -13,10 +14,21 @@ export function wrapKey(key: Uint8Array, kek: Uint8Array): Buffer {
   return Buffer.concat([cipher.update(key), cipher.final()]);
 }
 
-/** Opens a wrapped key. Throws when it was not wrapped under `kek`. */
+/**
+ * Opens a wrapped key, to be zeroed by the caller; no other copy is left. Throws when it was not
+ * wrapped under `kek`.
+ */
 export function unwrapKey(wrapped: Uint8Array, kek: Uint8Array): Buffer {
   const decipher = createDecipheriv(cipherName(kek), kek, WRAP_IV);
-  return Buffer.concat([decipher.update(wrapped), decipher.final()]);
+  const key = decipher.update(wrapped);
+  try {
+    // This cipher has all in its first part; `final` checks and adds nothing.
+    assert(decipher.final().length === 0, "a wrapped key opens in one part");
+  } catch (error) {
+    key.fill(0);
+    throw error;
+  }
+  return key;
 }
 
 /** Opens a wrapped key given in hex; null when it is no hex or was not wrapped under `kek`. */

@@ -21,7 +21,11 @@ const CONTENT_TYPE = "application/octet-stream";
 const BACKPRESSURE_MAX = 8 * 1024 * 1024;
 const CLOSE_GOING_AWAY = 1001;
 /** Headers that may stand once: a second reader could take another one of them. */
-const SINGLE_HEADERS = ["content-length", "transfer-encoding", "host"];
+const SINGLE_HEADERS = ["content-length", "transfer-encoding", "host", "content-type"];
+/** Most bytes of all headers together; the library's own limit is their number, 50. */
+const HEADERS_SIZE_MAX = 8192;
+/** The one version of WebSocket there is (RFC 6455). */
+const WEB_SOCKET_VERSION = "13";
 
 interface Connection {
   reply: SocketReply | null;
@@ -182,6 +186,17 @@ export class Listener {
     context: uWS.us_socket_context_t,
   ): void {
     response.onAborted(() => {});
+    const headers = readHeaders(request);
+    if (!headers.clear || headers.tooLarge || headers.hasBody) {
+      response.close();
+      return;
+    }
+    if (request.getHeader("sec-websocket-version") !== WEB_SOCKET_VERSION) {
+      response.writeStatus("426 Upgrade Required");
+      response.writeHeader("sec-websocket-version", WEB_SOCKET_VERSION);
+      response.end("WebSocket version 13 is asked for\n", true);
+      return;
+    }
     if (this.connectionCount >= this.config.terminals.connectionsMax) {
       response.writeStatus("503 Service Unavailable").end("too many connections\n", true);
       return;
@@ -229,13 +244,15 @@ export class Listener {
       settle();
       reply.closed();
     });
-    if (!headersSingle(request)) {
+    const headers = readHeaders(request);
+    if (!headers.clear || headers.tooLarge) {
       settle();
       reply.closed();
       response.close();
       return;
     }
-    const isFrame = request.getHeader("content-type") === CONTENT_TYPE;
+    const coded = request.getHeader("content-encoding") !== "";
+    const isFrame = !coded && request.getHeader("content-type") === CONTENT_TYPE;
     const tooMany = this.connectionCount > this.config.terminals.connectionsMax;
     this.readBody(response, reply, (body) => {
       settle();
@@ -298,12 +315,27 @@ function joined(parts: Buffer, chunk: ArrayBuffer): ArrayBuffer {
   return whole.buffer;
 }
 
-function headersSingle(request: HttpRequest): boolean {
-  const seen = [0, 0, 0];
-  request.forEach((name) => {
+/** What the headers of a request say, as far as one can rely on it. */
+interface Headers {
+  /** Whether every reader of the request sees the same end of it. */
+  clear: boolean;
+  tooLarge: boolean;
+  hasBody: boolean;
+}
+
+function readHeaders(request: HttpRequest): Headers {
+  const seen = [0, 0, 0, 0];
+  let size = 0;
+  request.forEach((name, value) => {
+    size += name.length + value.length;
     const index = SINGLE_HEADERS.indexOf(name);
     if (index >= 0) seen[index]!++;
   });
-  const [length, encoding, host] = seen;
-  return length! <= 1 && encoding! <= 1 && host === 1 && !(length === 1 && encoding === 1);
+  const [length, encoding, host, type] = seen;
+  const coding = request.getHeader("transfer-encoding").toLowerCase();
+  const chunked = coding === "" || coding === "chunked";
+  const single = length! <= 1 && encoding! <= 1 && host === 1 && type! <= 1;
+  const hasBody = length! + encoding! > 0;
+  const clear = single && chunked && length! + encoding! <= 1;
+  return { clear, tooLarge: size > HEADERS_SIZE_MAX, hasBody };
 }

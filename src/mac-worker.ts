@@ -81,6 +81,8 @@ function macsOf(slot: number, version: number): SlotMacs | null {
   );
   // Read after the keys: the main thread may have put other keys there meanwhile.
   if (keySize === 0 || keyView.getUint32(offset + KEY_SLOT_VERSION_OFFSET, true) !== version) {
+    requestKey.fill(0);
+    responseKey.fill(0);
     return null;
   }
   const macs = {

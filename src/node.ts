@@ -75,6 +75,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
         await core.drain();
         await checkpointer.last();
         await core.close();
+        vault.close();
         await Promise.all([journal.close(), tables.close()]);
         lock.release();
       },

@@ -56,5 +56,8 @@ function keyFromHex(
     const digits = sizes.map((size) => size * 2).join(" or ");
     throw new SecretError(`${where}: must be ${digits} hex digits: ${remedy}`);
   }
-  return new Uint8Array(Buffer.from(text, "hex"));
+  const key = new Uint8Array(text.length / 2);
+  // Not Buffer.from, which would leave a copy in the pool that buffers share.
+  Buffer.from(key.buffer).write(text, "hex");
+  return key;
 }

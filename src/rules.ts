@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { Config } from "./config.js";
 import type { KeyVault } from "./vault.js";
 
-interface Rules {
+export interface Rules {
   rootKeyCheck: string;
   businessDatesKept: number;
   utcOffsetMinutes: number;
@@ -34,10 +34,27 @@ export function checkRules(path: string, config: Config, vault: KeyVault): void 
     writeFileSync(path, `${JSON.stringify(rules, null, 2)}\n`, { mode: 0o600 });
     return;
   }
-  const made = JSON.parse(readFileSync(path, "utf8")) as Rules;
+  const made = parseRules(path, readFileSync(path, "utf8"));
   for (const name of Object.keys(KEYS) as (keyof Rules)[]) {
     if (made[name] === rules[name]) continue;
     const change = name === "rootKeyCheck" ? "is not the one" : `is not ${made[name]}, the value`;
     throw new Error(`${KEYS[name]} ${change} this data folder was made with: use that one`);
   }
+}
+
+/** The rules in a file's text. Throws with one line, which holds none of it. */
+export function parseRules(path: string, text: string): Rules {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // told below, in the same words as for a document of the wrong kind
+  }
+  const rules = (value ?? {}) as Record<keyof Rules, unknown>;
+  const names = (Object.keys(KEYS) as (keyof Rules)[]).filter((name) => name !== "rootKeyCheck");
+  const whole = names.every((name) => Number.isInteger(rules[name]));
+  if (!whole || typeof rules.rootKeyCheck !== "string") {
+    throw new Error(`${path}: is damaged: restore it from its backup`);
+  }
+  return rules as unknown as Rules;
 }

@@ -80,7 +80,9 @@ export class SessionKeys {
     if (wrapped === null) return null;
     try {
       const key = this.vault.unwrapKey(wrapped.wrapped);
-      return key.length === MAC_KEY_SIZES[algorithm] ? key : null;
+      if (key.length === MAC_KEY_SIZES[algorithm]) return key;
+      key.fill(0);
+      return null;
     } catch {
       return null;
     }

@@ -6,7 +6,7 @@
 // one, so that an unfinished checkpoint leaves the one before it whole.
 
 import { join } from "node:path";
-import type { CheckpointHead } from "../engine/checkpoint.js";
+import { type CheckpointHead, checkpointHead, parseHead } from "../engine/checkpoint.js";
 import { PAGE_ROWS, type Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
 import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
@@ -88,10 +88,10 @@ export class TableStore {
     this.store = open<number | string>(join(folder, "tables"), false);
   }
 
-  /** The last complete checkpoint, or null. */
+  /** The last complete checkpoint, or null. Throws with one line when it is damaged. */
   head(): CheckpointHead | null {
     const bytes = this.store.get(HEAD_KEY);
-    return bytes === undefined ? null : (JSON.parse(bytes.toString("utf8")) as CheckpointHead);
+    return bytes === undefined ? null : parseHead(bytes);
   }
 
   /** Loads a table as it was at `position`. */
@@ -169,7 +169,7 @@ export class TableStore {
     if (this.failed) throw new Error("a page of the checkpoint was not written");
     const transaction = this.store.transaction(() => {
       for (const [key, bytes] of documents) this.store.put(`document/${key}`, Buffer.from(bytes));
-      this.store.put(HEAD_KEY, Buffer.from(JSON.stringify(head)));
+      this.store.put(HEAD_KEY, Buffer.from(checkpointHead(head)));
       return true;
     });
     await durable(transaction);

@@ -28,7 +28,8 @@ export class KeyVault {
   private readonly tokenCipher: Cipher;
   private readonly wrappingKey: Uint8Array;
 
-  constructor(keys: VaultKeys) {
+  /** `keys` stay the vault's: `close` zeroes them. */
+  constructor(private readonly keys: VaultKeys) {
     this.tokenCipher = createCipheriv("aes-128-ecb", keys.tokenizationKey, null);
     this.tokenCipher.setAutoPadding(false);
     this.wrappingKey = keys.wrappingKey;
@@ -48,6 +49,12 @@ export class KeyVault {
   /** Opens a wrapped key. Throws when it was not wrapped under this root key. */
   unwrapKey(wrapped: Uint8Array): Buffer {
     return unwrapKey(wrapped, this.wrappingKey);
+  }
+
+  /** Zeroes the keys; the vault is of no use afterwards. */
+  close(): void {
+    this.keys.tokenizationKey.fill(0);
+    this.keys.wrappingKey.fill(0);
   }
 }
 

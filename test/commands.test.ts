@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import t, { type Test } from "tap";
+import { BlockReader, BlockWriter } from "../engine/block.js";
 import { catalogueProblem, regionRange } from "../engine/catalogue.js";
 import {
   type CatalogueItem,
@@ -13,6 +14,7 @@ import {
   type TerminalCommand,
 } from "../engine/commands.js";
 import { CARD_EVENT, CARD_STATUS } from "../engine/domain.js";
+import { replayBlock } from "../engine/replay.js";
 import {
   DAY_MS,
   EngineKit,
@@ -261,7 +263,9 @@ t.test("catalogue: what may not be published", async (t) => {
     const catalogue = { ...valid, ...fields } as CatalogueVersion;
     const found = catalogueProblem(catalogue);
     t.ok(problem === "" ? found === "" : found.includes(problem), `${problem}: ${found}`);
-    const outcome = new EngineKit().document(COMMAND.CATALOGUE, catalogue);
+    const kit = new EngineKit();
+    kit.expectDone(kit.organisation());
+    const outcome = kit.document(COMMAND.CATALOGUE, catalogue);
     t.equal(outcome, problem === "" ? "DONE" : "CATALOGUE_INVALID");
   }
 });
@@ -324,6 +328,30 @@ t.test("catalogue: versions go up and come into force on their day", async (t) =
   t.same(kit.state.catalogue.document(3)?.items, two);
   checkReplay(t, kit);
   t.equal(kit.restarted().state.catalogue.version, 4);
+});
+
+t.test("catalogue: organisations must be there, and old journals stay readable", async (t) => {
+  const kit = new EngineKit().usual();
+  const strange = [itemOf(), itemOf({ itemCode: 5, function: "f", organisationId: 9 })];
+  t.equal(kit.catalogue(2, strange), "ORGANISATION_UNKNOWN");
+  t.equal(kit.state.catalogue.version, 1);
+  kit.expectDone(kit.organisation({ organisationId: 9 }));
+  t.equal(kit.catalogue(2, strange), "DONE");
+  checkReplay(t, kit);
+  // A block of a version that did not ask for them: it was answered, so it is applied.
+  const { registers, catalogue } = kit.state;
+  kit.seal();
+  const block = new BlockWriter(65_536);
+  block.begin(registers.position + 1, registers.timeMs, 2, registers.blacklistPosition);
+  block.beginEntry(COMMAND.CATALOGUE, 0, 0, 0);
+  const items = [itemOf({ organisationId: 77 })];
+  const old = { version: 3, effectiveDate: 20_200_101, items };
+  block.addBytes(new TextEncoder().encode(JSON.stringify(old)));
+  block.endEntry();
+  block.seal(registers.blockHash);
+  const bytes = block.bytes.slice(0, block.size);
+  replayBlock(kit.state, new BlockReader(bytes), { decideAgain: true });
+  t.equal(catalogue.version, 3);
 });
 
 t.test("regions are half-open ranges of six-digit codes", async (t) => {

@@ -2,7 +2,7 @@
 // thread's handler is played, so that a test sees exactly what would reach the engine.
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OUTCOME } from "../engine/commands.js";
@@ -14,7 +14,8 @@ import { idNumberCheck } from "../src/id-number.js";
 import { Metrics } from "../src/metrics.js";
 import { deriveVaultKeys, KeyVault } from "../src/vault.js";
 
-const folder = mkdtempSync(join(tmpdir(), "tongka-control-"));
+/** Made when the control plane starts: a file that only imports this leaves nothing behind. */
+const folder = join(tmpdir(), `tongka-control-${randomBytes(6).toString("hex")}`);
 export const logFile = join(folder, "control.log");
 export const ADMIN_TOKEN = randomBytes(32).toString("base64url");
 export const PAN = withCheckDigit("622848001234567890");
@@ -58,8 +59,9 @@ export interface Running {
   url: string;
 }
 
-/** Starts the control plane that the tests of one file share. */
+/** Starts the control plane that the tests of one file share; again after `stopShared`, too. */
 export async function startShared(): Promise<Running> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, "kek"), KEY_EXCHANGE_KEY.toString("hex"), { mode: 0o600 });
   const control = await startControl(options());
   const url = `http://127.0.0.1:${control.port}`;

@@ -9,6 +9,7 @@ import {
   CARD_EVENT,
   CARD_STATUS,
   LIST_CAUSE,
+  LIST_SCOPE,
   LIST_SUBJECT,
   PARTY_STATUS,
 } from "../engine/domain.js";
@@ -29,6 +30,8 @@ import {
 } from "./engine-kit.js";
 
 export const OTHER = SENDER + 1;
+/** Organisation of a concentrator. */
+const OFFICE = 2;
 /** STAN of the request when the row does not say. */
 const STAN = 9;
 const SMALL = {
@@ -95,6 +98,8 @@ function setUp(words: Map<string, string>): EngineKit {
   const status = words.get("terminal") === "closed" ? PARTY_STATUS.CLOSED : PARTY_STATUS.OPEN;
   done(kit.terminal({ status }));
   done(kit.terminal({ terminalId: OTHER }));
+  const concentrator = words.get("concentrator");
+  if (concentrator !== undefined) concentrate(kit, concentrator).forEach(done);
   done(kit.catalogue(1, [itemFrom(words)]));
   loadCard(kit, words);
   for (const key of words.keys())
@@ -104,6 +109,25 @@ function setUp(words: Map<string, string>): EngineKit {
   if (words.has("full"))
     while (!kit.state.duplicates.of(TODAY).table.full) kit.use({ stan: next() });
   return kit;
+}
+
+/** The sender becomes the concentrator of the other terminal, under an office of its own. */
+function concentrate(kit: EngineKit, how: string): string[] {
+  const status = how === "closed" ? PARTY_STATUS.CLOSED : PARTY_STATUS.OPEN;
+  const outcomes = [
+    kit.organisation({ organisationId: OFFICE, status: how === "office" ? "closed" : "open" }),
+    kit.changeTerminal({ organisationId: OFFICE, status }),
+    kit.changeTerminal({ terminalId: OTHER, concentratorId: SENDER }),
+  ];
+  const sender = { subjectKind: LIST_SUBJECT.TERMINAL, subjectId: SENDER };
+  const office = { subjectKind: LIST_SUBJECT.ORGANISATION, subjectId: OFFICE };
+  const scopeValue = how === "listed-other" ? ITEM + 1 : ITEM;
+  if (how === "listed") outcomes.push(kit.list(sender));
+  if (how === "office-listed") outcomes.push(kit.list(office));
+  if (how === "listed-item" || how === "listed-other") {
+    outcomes.push(kit.list({ ...sender, scopeKind: LIST_SCOPE.ITEM, scopeValue }));
+  }
+  return outcomes;
 }
 
 let stan = 1000;

@@ -71,6 +71,15 @@ const REVERSALS = readTable(`
 
 /** More of one reason: its other ways, and what just does not give it. */
 const EDGES = readTable(`
+  concentrator:open         | terminal=other | APPROVED               00
+  concentrator:closed       | terminal=other | TERMINAL_NOT_OF_SENDER 58
+  concentrator:office       | terminal=other | TERMINAL_NOT_OF_SENDER 58
+  concentrator:listed       | terminal=other | TERMINAL_NOT_OF_SENDER 58
+  concentrator:listed       |                | TERMINAL_LISTED        58
+  concentrator:listed-item  | terminal=other | TERMINAL_NOT_OF_SENDER 58
+  concentrator:listed-other | terminal=other | APPROVED               00
+  concentrator:office-listed | terminal=other | TERMINAL_NOT_OF_SENDER 58
+  concentrator:closed       | terminal=other original=5 | TERMINAL_NOT_OF_SENDER 58
                         | amount=1000000000000 | AMOUNT_INVALID    13
   limit:999999999999    | amount=999999999999  | APPROVED          00
                         | amount=0             | APPROVED          00

@@ -127,16 +127,25 @@ export function httpExchange(url: string): Exchange {
   return async (frame) => (await post(url, frame)).body;
 }
 
-/** A bare TCP connection: sends text and gathers all that comes until the other end closes. */
-export function rawTcp(port: number): { socket: Socket; ended: Promise<string> } {
+export interface RawTcp {
+  socket: Socket;
+  /** All that came, as text in latin1, when the other end has closed. */
+  ended: Promise<string>;
+  /** What has come so far. */
+  received: () => string;
+}
+
+/** A bare TCP connection, which sends whatever bytes it is told to. */
+export function rawTcp(port: number): RawTcp {
   const socket = connect(port, "127.0.0.1");
   const parts: Buffer[] = [];
   socket.on("data", (part) => parts.push(part));
   socket.on("error", () => {});
+  const received = () => Buffer.concat(parts).toString("latin1");
   const ended = new Promise<string>((resolve) => {
-    socket.once("close", () => resolve(Buffer.concat(parts).toString("latin1")));
+    socket.once("close", () => resolve(received()));
   });
-  return { socket, ended };
+  return { socket, ended, received };
 }
 
 /** A response frame, taken apart. */
@@ -285,7 +294,7 @@ export class RawTerminal {
     return this.read(await exchange(frame));
   }
 
-  private signOnMac(): Mac {
+  signOnMac(): Mac {
     const { algorithm, masterKey, terminalId, masterKeyVersion } = this;
     const key = deriveSignOnKey(algorithm, masterKey, terminalId, masterKeyVersion);
     return createMac(algorithm, key);

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import t, { type Test } from "tap";
 import { MTI_USE_ADVICE, MTI_USE_REQUEST } from "../protocol/mti.js";
-import { writePanBlock } from "../protocol/pan.js";
 import { ADMIN_TOKEN_FILE } from "../src/admin-token.js";
 import { ROOT_KEY_FILE } from "../src/root-key.js";
 import { deriveVaultKeys, KeyVault } from "../src/vault.js";
 import { type Child, startChild } from "./child-process.js";
+import { Needles } from "./needles.js";
 import { post, RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
   CARD_COUNT,
@@ -28,10 +28,6 @@ import {
 const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 const RUNS = 400;
 const DEADLINE_MS = 5000;
-const AES_KEY_SIZE_MIN = 16;
-
-/** A secret's name and the byte strings it could be found as. */
-type Needles = Map<string, Buffer[]>;
 
 const folder = await seededFolder(t);
 const logFile = `${folder}.log`;
@@ -40,61 +36,25 @@ const rootKeyText = readFileSync(join(folder, ROOT_KEY_FILE), "utf8").trim();
 const adminToken = readFileSync(join(folder, ADMIN_TOKEN_FILE), "utf8").trim();
 const rootKey = new Uint8Array(Buffer.from(rootKeyText, "hex"));
 const vaultKeys = deriveVaultKeys(rootKey);
-const needles: Needles = new Map();
+const needles = new Needles();
 /** All that the server said, on every port. */
 const said: Buffer[] = [];
 
-function addNumber(name: string, digits: string): void {
-  const block = Buffer.alloc(16);
-  writePanBlock(block, 0, digits, 0);
-  // Without its last byte, whose lower half may be a filler, and from either half byte on.
-  const bcd = block.subarray(1, 1 + (digits.length >> 1));
-  const forms = [digits, bcd.toString("hex"), base64(digits), base64(bcd)];
-  const shifted = Buffer.from(digits.slice(1, 1 + ((digits.length - 1) & ~1)), "hex");
-  needles.set(name, [bcd, shifted, ...forms.map((form) => Buffer.from(form))]);
-}
-
-function addKey(name: string, key: Uint8Array): void {
-  const bytes = Buffer.from(key);
-  const half = bytes.subarray(0, AES_KEY_SIZE_MIN);
-  const hex = half.toString("hex");
-  needles.set(name, [
-    half,
-    Buffer.from(hex),
-    Buffer.from(hex.toUpperCase()),
-    Buffer.from(base64(half)),
-  ]);
-}
-
-/** Without what depends on the bytes that follow. */
-function base64(bytes: Buffer | string): string {
-  const text = Buffer.from(bytes as Buffer)
-    .toString("base64")
-    .replace(/=+$/, "");
-  return text.slice(0, text.length - 2);
-}
-
-function found(bytes: Buffer): string[] {
-  return [...needles].flatMap(([name, forms]) =>
-    forms.some((form) => bytes.includes(form)) ? [name] : [],
-  );
-}
-
-for (let i = 0; i < CARD_COUNT + 8; i++) addNumber(`card ${i}`, panOf(i));
-for (let i = 0; i < CARD_COUNT; i++) addNumber(`ID ${i}`, idNumberOf(i).replace("X", ""));
-for (const id of [...TERMINALS, GATE_FIRST]) addKey(`master key ${id}`, masterKeyOf(id));
-addKey("root key", rootKey);
-addKey("tokenization key", vaultKeys.tokenizationKey);
-addKey("wrapping key", vaultKeys.wrappingKey);
-needles.set("admin token", [Buffer.from(adminToken)]);
+for (let i = 0; i < CARD_COUNT + 8; i++) needles.addNumber(`card ${i}`, panOf(i));
+for (let i = 0; i < CARD_COUNT; i++) needles.addNumber(`ID ${i}`, idNumberOf(i).replace("X", ""));
+for (const id of [...TERMINALS, GATE_FIRST]) needles.addKey(`master key ${id}`, masterKeyOf(id));
+needles.addKey("root key", rootKey);
+needles.addKey("tokenization key", vaultKeys.tokenizationKey);
+needles.addKey("wrapping key", vaultKeys.wrappingKey);
+needles.addText("admin token", adminToken);
 
 t.test("what is looked for would be found", async (t) => {
-  for (const [name, forms] of needles) {
+  for (const [name, forms] of needles.forms) {
     for (const form of forms) t.ok(form.length >= 8, `${name} is long enough to tell`);
   }
   const hidden = Buffer.from(`... ${panOf(3)} and ${Buffer.from(rootKey).toString("hex")}`);
-  t.same(found(hidden), ["card 3", "root key"]);
-  t.same(found(Buffer.from(`{"a":"${Buffer.from(`${panOf(4)}`).toString("base64")}"}`)), [
+  t.same(needles.found(hidden), ["card 3", "root key"]);
+  t.same(needles.found(Buffer.from(`{"a":"${Buffer.from(`${panOf(4)}`).toString("base64")}"}`)), [
     "card 4",
   ]);
 });
@@ -241,7 +201,8 @@ function checkFiles(t: Test): void {
   const secret = [ROOT_KEY_FILE, ADMIN_TOKEN_FILE].map((name) => join(folder, name));
   const files = filesOf(folder).filter((path) => !secret.includes(path));
   t.ok(files.some((path) => path.includes("journal")) && files.some((p) => p.includes("tables")));
-  for (const path of files) t.same(found(readFileSync(path)), [], path.slice(folder.length));
+  for (const path of files)
+    t.same(needles.found(readFileSync(path)), [], path.slice(folder.length));
 }
 
 t.test(`nothing of it in logs, metrics, answers or files (seed ${SEED})`, async (t) => {
@@ -249,13 +210,13 @@ t.test(`nothing of it in logs, metrics, answers or files (seed ${SEED})`, async 
   const terminal = new RawTerminal(GATE_FIRST);
   const child = await startChild(t, { folder, flags: { "journal.checkpointSeconds": 1 } }, logFile);
   await throwFrames(child, terminal);
-  for (const [i, key] of terminal.sessionKeys.entries()) addKey(`session key ${i}`, key);
+  for (const [i, key] of terminal.sessionKeys.entries()) needles.addKey(`session key ${i}`, key);
   const statuses = await throwRequests(child);
   t.ok(statuses.includes(200) && statuses.includes(400) && statuses.includes(401), `${statuses}`);
   t.notOk(statuses.includes(500), "none was a fault of the server");
   const metrics = Buffer.from(await (await fetch(`${child.controlUrl}/metrics`)).arrayBuffer());
   t.match(metrics.toString(), /reason="CARD_NUMBER_INVALID"/);
-  t.same(found(metrics), [], "metrics");
+  t.same(needles.found(metrics), [], "metrics");
   checkFiles(t);
   await child.end("SIGKILL");
   const again = await startChild(t, { folder, flags: {} }, logFile);
@@ -264,8 +225,11 @@ t.test(`nothing of it in logs, metrics, answers or files (seed ${SEED})`, async 
   checkFiles(t);
   const log = readFileSync(logFile);
   t.ok(log.length > 0);
-  t.same(found(log), [], "log");
-  t.same(found(Buffer.concat(said.map((part) => Buffer.concat([part, Buffer.from("\n")])))), []);
+  t.same(needles.found(log), [], "log");
+  t.same(
+    needles.found(Buffer.concat(said.map((part) => Buffer.concat([part, Buffer.from("\n")])))),
+    [],
+  );
   const journal = readFileSync(join(folder, "journal", "data.mdb"));
   t.ok(journal.includes(Buffer.from(cardTokenOf(new KeyVault(vaultKeys), 1))), "tokens are there");
 });

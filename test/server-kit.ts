@@ -38,7 +38,7 @@ import { TerminalClient, type TerminalClientOptions } from "../src/client/index.
 import type { CommandSink } from "../src/command-sink.js";
 import { type Config, loadConfig } from "../src/config.js";
 import { idNumberCheck } from "../src/id-number.js";
-import { createLogger } from "../src/log.js";
+import { createLogger, type Logger } from "../src/log.js";
 import { openNode } from "../src/node.js";
 import { createRootKey } from "../src/root-key.js";
 import { type RunningServer, startServer } from "../src/server.js";
@@ -102,13 +102,14 @@ export interface ServeOptions {
   folder?: string;
   flags?: Flags;
   clock?: () => number;
+  log?: Logger;
 }
 
 /** A server over a seeded folder, stopped when the test ends. */
 export async function serve(t: Test, options: ServeOptions = {}): Promise<RunningServer> {
   const { flags = {}, clock = Date.now } = options;
   const folder = options.folder ?? (await seededFolder(t, flags, clock));
-  const log = createLogger("test", "silent");
+  const log = options.log ?? createLogger("test", "silent");
   const server = await startServer(configOf(folder, flags), log, { clock });
   let stopping: Promise<void> | null = null;
   const stop = () => {

@@ -26,16 +26,14 @@ import { readBlocks, verifyJournal } from "../src/journal-files.js";
 import { createLogger } from "../src/log.js";
 import { GAUGE } from "../src/metrics.js";
 import { type RunningServer, startServer } from "../src/server.js";
-import { type Answer, post, RawSocket, RawTerminal, rawTcp } from "./raw-terminal.js";
+import { type Answer, RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
   CARD_COUNT,
   catalogue,
   configOf,
   document,
   type Flags,
-  GATE_COUNT,
   GATE_FIRST,
-  httpUrl,
   panOf,
   seededFolder,
   serve,
@@ -106,114 +104,6 @@ t.test("a flood of large management frames is refused, not fatal", async (t) => 
   t.ok(statuses.has("A0"));
   t.ok([...statuses].every((status) => status === "A0" || status === "91"));
   t.equal(server.node.core.inFlight, 0);
-});
-
-t.test("connections beyond the limit are turned away until one closes", async (t) => {
-  const server = await serve(t, { flags: { "terminals.connectionsMax": 3 } });
-  const sockets: RawSocket[] = [];
-  for (let i = 0; i < 3; i++) sockets.push(await RawSocket.open(server.terminalsUrl));
-  await t.rejects(RawSocket.open(server.terminalsUrl), { message: /503/ });
-  const frame = new RawTerminal(GATE_FIRST).signOnFrame(0, new Uint8Array(16), new Uint8Array(16));
-  t.equal((await post(httpUrl(server), frame)).status, 503);
-  await sockets[0]!.close();
-  await until("one has closed", () => server.node.metrics.gauge(GAUGE.CONNECTIONS) === 2);
-  t.equal((await post(httpUrl(server), frame)).status, 200);
-  const again = await RawSocket.open(server.terminalsUrl);
-  for (const socket of [...sockets.slice(1), again]) await socket.close();
-});
-
-t.test("hundreds of connections, each with its own answers", async (t) => {
-  const server = await serve(t);
-  const gates = await Promise.all(
-    Array.from({ length: GATE_COUNT }, (_, i) => gateOf(t, server, GATE_FIRST + i)),
-  );
-  const others = await Promise.all(
-    Array.from({ length: 400 }, () => RawSocket.open(server.terminalsUrl)),
-  );
-  const all = await Promise.all(
-    others.map((socket, i) => {
-      const { terminal } = gates[i % GATE_COUNT]!;
-      const use = terminal.use(panOf(i % CARD_COUNT));
-      const frame = terminal.uses(MTI_USE_REQUEST, [use]);
-      return terminal.ask(socket.exchange, frame).then(({ verified, outcomes }) => {
-        return verified && outcomes[0]!.stan === use.stan && outcomes[0]!.responseCode === "00";
-      });
-    }),
-  );
-  t.ok(all.every((good) => good));
-  t.equal(server.node.metrics.gauge(GAUGE.CONNECTIONS), 400 + GATE_COUNT);
-  for (const socket of others) socket.socket.terminate();
-  await until("all are gone", () => server.node.metrics.gauge(GAUGE.CONNECTIONS) === GATE_COUNT);
-});
-
-t.test("HTTP: doubled headers, half bodies, bodies in pieces, other paths", async (t) => {
-  const server = await serve(t, { flags: { "terminals.connectionsMax": 2 } });
-  const url = httpUrl(server);
-  const terminal = new RawTerminal(GATE_FIRST);
-  const frame = terminal.signOnFrame(0, new Uint8Array(16).fill(1), new Uint8Array(16));
-  const type = "content-type: application/octet-stream";
-  const length = `content-length: ${frame.length}`;
-  const heads = [
-    [type, length, length],
-    [type, length, `content-length: ${frame.length + 1}`],
-    [type, length, "transfer-encoding: chunked"],
-    [type, length, "host: b"],
-  ];
-  for (const head of heads) {
-    const { socket, ended } = rawTcp(server.terminalsPort);
-    socket.write(`POST /v1/messages HTTP/1.1\r\nhost: a\r\n${head.join("\r\n")}\r\n\r\n`);
-    socket.write(frame);
-    t.equal(await within("the end", ended), "", `closed without an answer: ${head.slice(1)}`);
-  }
-  const begin = `POST /v1/messages HTTP/1.1\r\nhost: a\r\n${type}\r\n${length}\r\n\r\n`;
-  const half = [rawTcp(server.terminalsPort), rawTcp(server.terminalsPort)];
-  for (const { socket } of half) {
-    socket.write(begin);
-    socket.write(frame.subarray(0, 40));
-  }
-  await untilStatus("half bodies hold their connections", url, frame, 503);
-  half[0]!.socket.destroy();
-  await untilStatus("one broke off", url, frame, 200);
-  for (const byte of frame.subarray(40)) {
-    half[1]!.socket.write(Uint8Array.of(byte));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  half[1]!.socket.end();
-  t.match(await within("the answer", half[1]!.ended), /^HTTP\/1.1 200 OK\r\n/, "byte by byte");
-  t.equal((await post(url, frame, { "content-type": "text/plain" })).status, 400);
-  t.equal((await post(url.replace("messages", "other"), frame)).status, 404);
-  t.equal(server.node.core.inFlight, 0);
-});
-
-async function untilStatus(what: string, url: string, frame: Uint8Array, status: number) {
-  let last = 0;
-  const endMs = Date.now() + 5000;
-  while (last !== status && Date.now() < endMs) last = (await post(url, frame)).status;
-  if (last !== status) throw new Error(`waited in vain: ${what}`);
-}
-
-t.test("a client that goes away before its answer finds it when it comes back", async (t) => {
-  const server = await serve(t);
-  const { core, engine } = server.node;
-  const gate = await gateOf(t, server, GATE_FIRST);
-  const uses = [gate.terminal.use(panOf(1)), gate.terminal.use(panOf(2))];
-  const [first, second] = uses.map((use) => gate.terminal.uses(MTI_USE_REQUEST, [use]));
-  const { position } = engine.state.registers;
-  gate.socket.send(first!);
-  await new Promise((resolve) => gate.socket.socket.once("drain", resolve).ping(resolve));
-  gate.socket.socket.terminate();
-  const { socket } = rawTcp(server.terminalsPort);
-  const head = `content-type: application/octet-stream\r\ncontent-length: ${second!.length}`;
-  socket.write(`POST /v1/messages HTTP/1.1\r\nhost: a\r\n${head}\r\n\r\n`);
-  socket.write(second!, () => socket.destroy());
-  await until("both are recorded", () => core.committedPosition === position + 2);
-  const back = await RawSocket.open(server.terminalsUrl);
-  t.teardown(() => back.close());
-  const again = gate.terminal.uses(MTI_USE_REQUEST, uses);
-  const { verified, outcomes } = await gate.terminal.ask(back.exchange, again);
-  t.ok(verified);
-  t.same(outcomes.map(({ rrn }) => rrn).sort(), [position + 1, position + 2]);
-  t.equal(core.inFlight, 0);
 });
 
 /** Uses of 16 records from eight gates in one burst; every tenth frame has a wrong MAC. */

@@ -4,13 +4,8 @@
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import {
-  AMOUNT_MINOR_MAX,
-  closeCode,
   FRAME_FLAG_UNAUTHENTICATED,
   FRAME_HEADER_SIZE,
-  FRAME_MTI_OFFSET,
-  FRAME_PROBLEM,
-  FRAME_PROBLEM_NAMES,
   FRAME_RECORDS_MAX,
   FRAME_SIZE_MAX,
   FUNCTION_ECHO,
@@ -27,16 +22,13 @@ import {
   readManagement,
 } from "../protocol/index.js";
 import type { RunningServer } from "../src/server.js";
-import { httpExchange, post, RawSocket, RawTerminal } from "./raw-terminal.js";
+import { httpExchange, RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
   AMOUNT_MINOR_MAX_BUS,
-  BEHIND_CONCENTRATOR,
   CARD_COUNT,
-  CONCENTRATOR,
   clientOf,
   httpUrl,
   ITEM_BUS,
-  ITEM_ELSEWHERE,
   panOf,
   putTerminal,
   serve,
@@ -45,7 +37,7 @@ import {
 
 /** One server for the tests that leave it as they found it. */
 const server = await serve(t);
-const { core, metrics, vault, engine } = server.node;
+const { core, vault, engine } = server.node;
 const ZERO_NONCE = new Uint8Array(NONCE_SIZE);
 
 async function socketOf(t: Test, to: RunningServer = server): Promise<RawSocket> {
@@ -197,114 +189,6 @@ t.test("old keys hold over a key change, and not over a sign-on", async (t) => {
   }
 });
 
-t.test("a concentrator speaks for its terminals and for no others", async (t) => {
-  const { terminal, decide } = await signedOn(t, CONCENTRATOR);
-  const own = terminal.use(panOf(5));
-  t.equal((await decide(MTI_USE_REQUEST, own)).responseCode, "00");
-  const behind = terminal.use(panOf(5), { terminalId: BEHIND_CONCENTRATOR });
-  t.match(await decide(MTI_USE_REQUEST, behind), {
-    responseCode: "00",
-    terminalId: BEHIND_CONCENTRATOR,
-  });
-  const others = terminal.use(panOf(5), { terminalId: 1001, stan: 90_001 });
-  t.match(await decide(MTI_USE_REQUEST, others), {
-    responseCode: "58",
-    reason: REASON.TERMINAL_NOT_OF_SENDER,
-  });
-  const nobodys = terminal.use(panOf(5), { terminalId: 99_999 });
-  t.equal((await decide(MTI_USE_REQUEST, nobodys)).responseCode, "97");
-  const second = await signedOn(t, BEHIND_CONCENTRATOR);
-  const back = second.terminal.use(panOf(5), { terminalId: CONCENTRATOR, stan: 90_002 });
-  t.equal((await second.decide(MTI_USE_REQUEST, back)).responseCode, "58");
-});
-
-t.test("cards, amounts and items that are none", async (t) => {
-  const { terminal, decide, ask } = await signedOn(t, 1001);
-  const pan = panOf(6);
-  const wrongCheck = pan.slice(0, -1) + ((Number(pan.at(-1)) + 1) % 10);
-  const cases: [string, Partial<ReturnType<typeof terminal.use>>, string, number][] = [
-    ["unknown card", { pan: panOf(CARD_COUNT) }, "14", REASON.CARD_UNKNOWN],
-    ["wrong check digit", { pan: wrongCheck }, "14", REASON.CARD_NUMBER_INVALID],
-    ["eleven digits", { pan: pan.slice(0, 11) }, "14", REASON.CARD_NUMBER_INVALID],
-    ["negative amount", { amountMinor: -1 }, "13", REASON.AMOUNT_INVALID],
-    ["most negative amount", { amountMinor: -(2 ** 53) + 1 }, "13", REASON.AMOUNT_INVALID],
-    ["amount of 2^32 fen", { amountMinor: 2 ** 32 }, "61", REASON.AMOUNT_OVER_LIMIT],
-    ["amount too large", { amountMinor: AMOUNT_MINOR_MAX + 1 }, "13", REASON.AMOUNT_INVALID],
-    ["largest amount", { amountMinor: AMOUNT_MINOR_MAX }, "61", REASON.AMOUNT_OVER_LIMIT],
-    ["unknown item", { itemCode: 999 }, "12", REASON.ITEM_UNKNOWN],
-    ["item of elsewhere", { itemCode: ITEM_ELSEWHERE }, "58", REASON.REGION_NOT_SERVED],
-    ["other medium", { medium: 2 }, "57", REASON.MEDIUM_NOT_ALLOWED],
-    ["no medium", { medium: 9 }, "30", REASON.FORMAT_INVALID],
-    ["no STAN", { stan: 0 }, "30", REASON.FORMAT_INVALID],
-    ["date of long ago", { businessDate: 20_200_101 }, "68", REASON.DATE_TOO_OLD],
-    ["date of the future", { businessDate: 20_990_101 }, "90", REASON.DATE_AHEAD],
-    ["an original in a request", { originalStan: 1 }, "30", REASON.FORMAT_INVALID],
-  ];
-  for (const [name, changes, responseCode, reason] of cases) {
-    const outcome = await decide(MTI_USE_REQUEST, { ...terminal.use(pan), ...changes });
-    t.match(outcome, { responseCode, reason, authorizationId: 0 }, name);
-  }
-  const records = cases.map(([, changes]) => ({ ...terminal.use(pan), ...changes }));
-  const { outcomes } = await ask(terminal.uses(MTI_USE_REQUEST, records));
-  t.same(
-    outcomes.map(({ responseCode }) => responseCode),
-    cases.map(([, , responseCode]) => responseCode),
-    "all in one frame",
-  );
-});
-
-t.test("a wrong MAC gets A0, is counted, and changes nothing", async (t) => {
-  const { socket, terminal, ask } = await signedOn(t, 1001);
-  const counted = metrics.frames(REASON.MAC_INVALID);
-  const use = terminal.use(panOf(7));
-  const frame = terminal.uses(MTI_USE_REQUEST, [use]);
-  const offsets = [16, 24, 40, 63, 80, frame.length - 1];
-  await unchanged(t, async () => {
-    for (const at of offsets) {
-      const forged = frame.slice();
-      forged[at]! ^= 1;
-      const { header, verified } = await ask(forged);
-      t.match(header, { status: "A0", flags: FRAME_FLAG_UNAUTHENTICATED, count: 0 }, `byte ${at}`);
-      t.notOk(verified);
-    }
-  });
-  t.equal(metrics.frames(REASON.MAC_INVALID) - counted, offsets.length);
-  const answer = await ask(frame);
-  t.equal(answer.outcomes[0]!.responseCode, "00", "its sequence was not taken by the forged ones");
-  await unchanged(t, async () => {
-    const other = new RawTerminal(1004);
-    await other.challenge(socket.exchange);
-    const stranger = new RawTerminal(1004, 4, 1, new Uint8Array(32).fill(1));
-    await t.rejects(stranger.challenge(socket.exchange), { message: /A0/ });
-  });
-});
-
-t.test("frames under other keys, and responses sent back", async (t) => {
-  const { socket, terminal, ask } = await signedOn(t, 1001);
-  const other = await signedOn(t, 1002);
-  await unchanged(t, async () => {
-    const use = terminal.use(panOf(8), { stan: 95_000 });
-    const borrowed = terminal.uses(MTI_USE_REQUEST, [use], { senderId: 1002 });
-    t.equal((await ask(borrowed)).header.status, "A0", "a frame under another terminal's key");
-    const body = borrowed.slice(FRAME_HEADER_SIZE, -16);
-    const underResponseKey = terminal.seal({ mti: 0x0100 }, body, 1, terminal.responseMac);
-    t.equal((await ask(underResponseKey)).header.status, "A0", "a request under the response key");
-    const generation = { keyGeneration: terminal.keyGeneration + 1 };
-    const ahead = terminal.uses(MTI_USE_REQUEST, [use], generation);
-    t.equal((await ask(ahead)).header.status, "A0", "a generation to come");
-  });
-  const use = other.terminal.use(panOf(8), { stan: 95_001 });
-  const answer = await other.socket.exchange(other.terminal.uses(MTI_USE_REQUEST, [use]));
-  const reflected = answer.slice();
-  await unchanged(t, async () => {
-    new DataView(reflected.buffer).setUint16(FRAME_MTI_OFFSET, MTI_USE_REQUEST, true);
-    other.socket.send(reflected);
-    t.equal(await other.socket.closed, closeCode(FRAME_PROBLEM.STATUS_INVALID));
-    socket.send(answer);
-    t.equal(await socket.closed, closeCode(FRAME_PROBLEM.NOT_A_REQUEST));
-  });
-});
-
 t.test("unknown terminals, and those not signed on", async (t) => {
   const socket = await socketOf(t);
   await unchanged(t, async () => {
@@ -326,106 +210,6 @@ t.test("unknown terminals, and those not signed on", async (t) => {
   const after = await ask(terminal.uses(MTI_USE_REQUEST, [terminal.use(panOf(9))]));
   t.equal(after.header.status, "A0", "signed off");
 });
-
-t.test("a sequence is taken once, within the window", async (t) => {
-  const { socket, terminal, ask } = await signedOn(t, 1003);
-  const use = terminal.use(panOf(10), { stan: 60_000 });
-  const frame = terminal.uses(MTI_USE_REQUEST, [use], { sequence: 1000 });
-  t.equal((await ask(frame)).outcomes[0]!.responseCode, "00");
-  await unchanged(t, async () => {
-    for (const sequence of [1000, 1000 - 256, 1, 0]) {
-      const again = await ask(terminal.uses(MTI_USE_REQUEST, [use], { sequence }));
-      t.match([again.header.status, again.verified], ["63", true], `sequence ${sequence}`);
-    }
-  });
-  for (const sequence of [999, 1000 - 255, 2 ** 32 - 1, 2 ** 32 - 200]) {
-    const asked = terminal.uses(MTI_USE_REQUEST, [use], { sequence });
-    t.equal((await ask(asked)).header.status, "00", `sequence ${sequence}`);
-  }
-  const twice = terminal.uses(MTI_USE_REQUEST, [use], { sequence: 2 ** 32 - 100 });
-  socket.send(twice);
-  socket.send(twice);
-  const statuses = [terminal.read(await socket.next()), terminal.read(await socket.next())];
-  t.same(statuses.map(({ header }) => header.status).sort(), ["00", "63"], "at the same moment");
-});
-
-t.test("sign-on proofs that belong to no challenge", async (t) => {
-  const socket = await socketOf(t);
-  const terminal = new RawTerminal(1002);
-  const refused = async (frame: Uint8Array, status: string, name: string) => {
-    t.equal(terminal.read(await socket.exchange(frame)).header.status, status, name);
-  };
-  await unchanged(t, async () => {
-    await refused(terminal.proof(ZERO_NONCE, ZERO_NONCE), "63", "no challenge");
-    const first = await terminal.challenge(socket.exchange);
-    const wrong = first.serverNonce.slice();
-    wrong[0]! ^= 1;
-    await refused(terminal.proof(first.terminalNonce, wrong), "63", "another nonce");
-    const right = terminal.proof(first.terminalNonce, first.serverNonce);
-    await refused(right, "63", "a challenge is good for one attempt");
-    await refused(terminal.signOnFrame(7, ZERO_NONCE, ZERO_NONCE), "30", "no such step");
-  });
-  const { terminalNonce, serverNonce } = await terminal.challenge(socket.exchange);
-  const proof = terminal.proof(terminalNonce, serverNonce);
-  const opened = await socket.exchange(proof);
-  t.equal(terminal.read(opened).header.status, "00");
-  await unchanged(t, () => refused(proof, "63", "a proof replayed"));
-});
-
-t.test("frames that are none close the connection with the documented code", async (t) => {
-  const terminal = new RawTerminal(1001);
-  terminal.openSession(1, ZERO_NONCE, ZERO_NONCE);
-  const sound = terminal.uses(MTI_USE_REQUEST, [terminal.use(panOf(11))]);
-  const changed = (offset: number, ...bytes: number[]) => {
-    const frame = sound.slice();
-    frame.set(bytes, offset);
-    return frame;
-  };
-  const cases: [keyof typeof FRAME_PROBLEM, Uint8Array | string][] = [
-    ["TRUNCATED", new Uint8Array(0)],
-    ["TRUNCATED", sound.slice(0, 47)],
-    ["TOO_LARGE", new Uint8Array(FRAME_SIZE_MAX + 1)],
-    ["MAGIC_WRONG", changed(0, 0)],
-    ["VERSION_UNKNOWN", changed(2, 2)],
-    ["FLAGS_INVALID", changed(3, 1)],
-    ["MTI_UNKNOWN", changed(4, 0x77)],
-    ["SENDER_ID_INVALID", changed(8, 0, 0, 0, 0)],
-    ["SIZE_DIFFERS", changed(20, 65)],
-    ["COUNT_INVALID", changed(6, 0, 0)],
-    ["BODY_SIZE_INVALID", changed(6, 2)],
-    ["STATUS_INVALID", changed(30, 0x30, 0x30)],
-    ["NOT_BINARY", "text"],
-    ["NOT_A_REQUEST", changed(4, 0x10, 1, 0, 0, 233, 3, 0, 0)],
-  ];
-  for (const [name, bytes] of cases) {
-    const problem = FRAME_PROBLEM[name];
-    if (name === "NOT_A_REQUEST") (bytes as Uint8Array).set([0x30, 0x30], 30);
-    const frame = name === "NOT_A_REQUEST" ? withoutBody(bytes as Uint8Array) : bytes;
-    const counted = metrics.closed(problem);
-    const socket = await socketOf(t);
-    await unchanged(t, async () => {
-      socket.send(frame);
-      socket.send(sound);
-      t.equal(await socket.closed, closeCode(problem), name);
-    });
-    t.equal(socket.count, 0, "nothing is answered after it");
-    t.equal(metrics.closed(problem), counted + 1);
-    if (typeof frame === "string") continue;
-    const answer = await post(httpUrl(server), frame);
-    t.equal(answer.status, name === "TOO_LARGE" ? 413 : 400, name);
-    t.equal(JSON.parse(Buffer.from(answer.body).toString()).error, FRAME_PROBLEM_NAMES[problem]);
-  }
-  const far = await socketOf(t);
-  far.send(new Uint8Array(FRAME_SIZE_MAX * 4));
-  t.ok((await far.closed) > 1000, "much too large: closed");
-});
-
-function withoutBody(frame: Uint8Array): Uint8Array {
-  const short = new Uint8Array(48);
-  short.set(frame.subarray(0, 32));
-  short.fill(0, 20, 24);
-  return short;
-}
 
 t.test("a master key that was changed twice, and one of another algorithm", async (t) => {
   const terminalId = 3062;

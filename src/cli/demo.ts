@@ -127,7 +127,7 @@ function checkProvince(folder: string, holders: number, seed: number): void {
 function prepareFolder(data: string, context: Context): void {
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const given = context.environment[ROOT_KEY_VARIABLE] !== undefined;
-  if (!given && !existsSync(join(data, ROOT_KEY_FILE))) createRootKey(data);
+  if (!given && !existsSync(join(data, ROOT_KEY_FILE))) createRootKey(data).fill(0);
   if (!existsSync(join(data, ADMIN_TOKEN_FILE))) createAdminToken(data);
 }
 

@@ -86,6 +86,8 @@ async function runImport(context: Context, args: readonly string[], options: Opt
   } finally {
     bar.stop();
     await sink.close();
+    vault.close();
+    kek?.fill(0);
   }
   print(context, summary);
   if (summary.interrupted) return EXIT.INTERRUPTED;

@@ -27,8 +27,8 @@ async function init(context: Context, _args: readonly string[], options: Options
   for (const path of [rootKeyFile, adminTokenFile]) refuseExisting(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const given = context.environment[ROOT_KEY_VARIABLE] !== undefined;
-  if (given) loadRootKey(folder, context.environment);
-  else createRootKey(folder);
+  const rootKey = given ? loadRootKey(folder, context.environment) : createRootKey(folder);
+  rootKey.fill(0);
   createAdminToken(folder);
   if (context.json) {
     context.output.json({ data: folder, rootKeyFile: given ? null : rootKeyFile, adminTokenFile });

@@ -2,6 +2,7 @@
 // everything that goes wrong on it into one line and an exit code.
 
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { maskDigits } from "../log.js";
 import type { CommandSpec, Context, GroupSpec, OptionSpec } from "./command.js";
 import { EXIT, EXIT_CODE_HELP } from "./exit-codes.js";
 import type { Output } from "./output.js";
@@ -102,8 +103,9 @@ function base(command: Command, output: Output): Command {
     .configureOutput({
       writeOut: (text) => output.text(text.trimEnd()),
       writeErr: (text) => output.message(text.trimEnd()),
+      // What is not understood may be a card number in the wrong place.
       outputError: (text, write) =>
-        write(text.replace(/^error: /, "tongka: ").replace("\n(", " (")),
+        write(maskDigits(text.replace(/^error: /, "tongka: ").replace("\n(", " ("))),
     })
     .showHelpAfterError(false);
 }

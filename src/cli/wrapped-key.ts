@@ -18,7 +18,9 @@ export function checkValueOfWrapped(
   macAlgorithm: string,
 ): string {
   const number = MAC_ALGORITHM_NAMES.indexOf(macAlgorithm as MacAlgorithmName);
-  const key = unwrapHex(wrappedHex, loadKeyExchangeKey(kekFile));
+  const kek = loadKeyExchangeKey(kekFile);
+  const key = unwrapHex(wrappedHex, kek);
+  kek.fill(0);
   if (key === null) {
     throw new CliError(`--wrapped-key was not wrapped under the key in ${kekFile}`);
   }

@@ -58,7 +58,8 @@ export function identityOf(options: TerminalClientOptions): TerminalIdentity {
   if (masterKey.length !== MAC_KEY_SIZES[macAlgorithm]) {
     throw new TypeError("masterKey must be 16 bytes for CMAC and 32 for HMAC");
   }
-  return { terminalId, macAlgorithm, masterKey: masterKey.slice(), masterKeyVersion };
+  // A copy, also of a Buffer, whose own `slice` is a view: closing the client zeroes it.
+  return { terminalId, macAlgorithm, masterKey: Uint8Array.from(masterKey), masterKeyVersion };
 }
 
 function inRange(value: number, min: number, max: number): boolean {

@@ -13,6 +13,8 @@ import type { TerminalBody, TerminalChange, TerminalChanged } from "./routes/ter
 
 const DEADLINE_MS = 30_000;
 const IMPORT_DEADLINE_MS = 600_000;
+/** Longest answer: the rejections of a whole import, or a page of a thousand rows, and some. */
+const ANSWER_SIZE_MAX = 64 * 1024 * 1024;
 
 /** A request the server refused, or that did not reach it (status 0). */
 export class ControlError extends Error {
@@ -194,14 +196,20 @@ export class ControlClient implements CommandSink {
         method,
         headers: { ...content.headers, authorization: `Bearer ${this.adminToken}` },
         signal: AbortSignal.timeout(deadlineMs),
+        // Token and body are for this server and for no other that it names.
+        redirect: "error",
       });
-      answer = await response.json();
+      answer = JSON.parse(await readBounded(response));
     } catch (error) {
       throw new ControlError(0, "UNREACHABLE", this.unreachable(error));
     }
     if (response.ok) return answer as Result;
-    const { error, message } = answer as { error: string; message: string };
-    throw new ControlError(response.status, error, message);
+    const { error, message } = (answer ?? {}) as Record<string, unknown>;
+    if (typeof error === "string" && typeof message === "string") {
+      throw new ControlError(response.status, error, message);
+    }
+    const text = `${this.url} answers ${response.status} in words that are not Tongka's`;
+    throw new ControlError(response.status, "NOT_TONGKA", text);
   }
 
   private unreachable(error: unknown): string {
@@ -212,4 +220,16 @@ export class ControlClient implements CommandSink {
     }
     return `no answer from ${this.url} (${cause?.code ?? name})`;
   }
+}
+
+/** The text of an answer. Throws when it is longer than any of ours. */
+async function readBounded(response: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body ?? []) {
+    size += part.length;
+    if (size > ANSWER_SIZE_MAX) throw new RangeError("an answer is over 64 MiB");
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
 }

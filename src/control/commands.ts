@@ -19,7 +19,10 @@ const REFUSALS: Readonly<
   TABLE_FULL: [507, "the table is full: raise its limit in the configuration and restart"],
   ENTRY_UNKNOWN: [404, "no such blacklist entry"],
   ENTRY_EXISTS: [409, "a blacklist entry with this entryId exists"],
-  ORGANISATION_UNKNOWN: [404, "no such organisation"],
+  ORGANISATION_UNKNOWN: [
+    404,
+    "no organisation with an id that is given as organisationId or parentId",
+  ],
   TERMINAL_UNKNOWN: [404, "no such terminal"],
   MASTER_KEY_MISSING: [409, "a new terminal needs a master key"],
   CATALOGUE_VERSION_EXISTS: [409, "this version or a higher one has been published"],

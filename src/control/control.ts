@@ -40,10 +40,13 @@ export interface Control {
  */
 export async function startControl(options: ControlOptions): Promise<Control> {
   const { port1: questions, port2 } = new MessageChannel();
+  const data = workerDataOf(options, port2);
   const worker = new Worker(new URL("./worker.js", import.meta.url), {
-    workerData: workerDataOf(options, port2),
+    workerData: data,
     transferList: [port2],
   });
+  // The worker has its own copy.
+  data.keyExchangeKey?.fill(0);
   const onFault = options.onFault ?? throwLater;
   questions.on("message", (question: ControlQuestion) => {
     void answer(question, options.handle, onFault).then((reply) => questions.postMessage(reply));

@@ -48,9 +48,11 @@ async function listen(): Promise<ControlStarted> {
   }
 }
 
-/** Lets running requests end, then lets go of what keeps the thread alive. */
+/** Lets running requests end, then lets go of what keeps the thread alive, and of the keys. */
 async function stop(): Promise<void> {
   await server.close();
+  context.vault.close();
+  context.keyExchangeKey?.fill(0);
   data.questions.close();
   parent!.close();
 }

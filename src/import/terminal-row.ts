@@ -118,6 +118,7 @@ function masterKeyOf(
     return fault("masterKeyWrapped", "was not wrapped under this key-exchange key");
   }
   if (key.length !== MAC_KEY_SIZES[macAlgorithm]) {
+    key.fill(0);
     return fault("masterKeyWrapped", "is not of the size its MAC algorithm takes");
   }
   const value = checkValue(macAlgorithm, key);

@@ -222,6 +222,9 @@ function publish(model: Model, c: Extract<Intent, { kind: "catalogue" }>): strin
     return stored.text === c.text ? UNCHANGED : "CATALOGUE_VERSION_EXISTS";
   }
   if (c.version < (model.catalogues.at(-1)?.version ?? 0)) return "CATALOGUE_VERSION_EXISTS";
+  if (!c.items.every((item) => model.organisations.has(item.organisationId))) {
+    return "ORGANISATION_UNKNOWN";
+  }
   model.publish({
     version: c.version,
     effectiveDay: dayOf(c.effectiveDate),

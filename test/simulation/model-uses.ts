@@ -61,9 +61,20 @@ function admission(model: Model, senderId: number, use: SentUse): number {
   if (!formRight(use)) return 1;
   const terminal = model.terminals.get(use.terminalId);
   if (terminal === undefined) return 2;
-  if (use.terminalId !== senderId && terminal.concentratorId !== senderId) return 3;
+  if (use.terminalId !== senderId && !mayConcentrate(model, senderId, use)) return 3;
   if (use.date < model.oldestDate) return 4;
   return use.date > model.newestDate ? 5 : 0;
+}
+
+/** A concentrator speaks for its terminals while it is open itself and on no blacklist. */
+function mayConcentrate(model: Model, senderId: number, use: SentUse): boolean {
+  if (model.terminals.get(use.terminalId)!.concentratorId !== senderId) return false;
+  const { open, organisationId } = model.terminals.get(senderId)!;
+  const domain = model.catalogue?.items.get(use.itemCode)?.domain ?? 0;
+  const listed = (kind: number, id: number) =>
+    model.listed(kind, String(id), domain, use.itemCode).size > 0;
+  if (!open || !model.organisations.get(organisationId)!.open) return false;
+  return !listed(4, senderId) && !listed(5, organisationId);
 }
 
 function formRight(use: SentUse): boolean {

@@ -58,6 +58,7 @@ export interface ModelOrganisation {
 
 export interface ModelItem {
   itemCode: number;
+  organisationId: number;
   domain: number;
   regions: number[];
   media: number[];

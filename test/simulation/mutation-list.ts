@@ -74,8 +74,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "any terminal speaks for any",
     file: "engine/decide.js",
-    from: "return state.parties.concentratorId(use.terminalRow) === senderId;",
-    to: "return senderId !== 0;",
+    from: "if (parties.concentratorId(use.terminalRow) !== senderId)",
+    to: "if (senderId === 0)",
+  },
+  {
+    name: "a closed concentrator goes on speaking",
+    file: "engine/decide.js",
+    from: "if (!parties.open(use.senderRow) || !organisation.open)",
+    to: "if (!organisation.open)",
   },
   {
     name: "an old sequence number is taken",

@@ -255,6 +255,9 @@ export class Office {
     const today = Math.floor((clock.nowMs() + 480 * 60_000) / 86_400_000);
     const version = chance.hit(0.1) ? this.catalogueVersion : ++this.catalogueVersion;
     const from = dateOf(today + chance.between(-1, 1));
-    return [catalogueOrder(version, from, itemsOf(today, chance.pick([500, 50_000])))];
+    // Now and then of an organisation that is not there.
+    const organisationId = version % 8 === 7 ? 99 : 1;
+    const items = itemsOf(today, chance.pick([500, 50_000]), organisationId);
+    return [catalogueOrder(version, from, items)];
   }
 }

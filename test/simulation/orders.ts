@@ -138,7 +138,7 @@ export function catalogueOrder(version: number, effectiveDate: number, items: Mo
       function: `function ${item.itemCode}`,
       kind: "identity",
       domain: DOMAINS[item.domain],
-      organisationId: 1,
+      organisationId: item.organisationId,
       regions: item.regions,
       media: item.media.map((medium) => (medium === 1 ? "chip" : "electronic")),
       startDate: dateOf(item.startDay),
@@ -151,9 +151,10 @@ export function catalogueOrder(version: number, effectiveDate: number, items: Mo
 }
 
 /** Items 1 to 8 around `today`: each ends or is limited in another way. */
-export function itemsOf(today: number, amountMinorMax: number): ModelItem[] {
+export function itemsOf(today: number, amountMinorMax: number, organisationId = 1): ModelItem[] {
   const item = (itemCode: number, changes: Partial<ModelItem>): ModelItem => ({
     itemCode,
+    organisationId,
     domain: 3,
     regions: [46],
     media: [1, 2],
