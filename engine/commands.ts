@@ -76,6 +76,16 @@ export const COMMAND = {
 } as const;
 
 export const CARD_EVENT_SIZE = 64;
+/** A card event as words: three tokens, then three words of fields. */
+export const CARD_EVENT_WORDS = CARD_EVENT_SIZE / 4;
+export const CARD_EVENT_TOKEN_WORD = 0;
+export const CARD_EVENT_HOLDER_WORD = 4;
+export const CARD_EVENT_PREVIOUS_WORD = 8;
+export const CARD_EVENT_REGION_WORD = 12;
+/** Bits 0..7 event, 8..15 medium, 16..23 status. */
+export const CARD_EVENT_KINDS_WORD = 13;
+/** Bits 0..15 expiryDay. */
+export const CARD_EVENT_EXPIRY_WORD = 14;
 export const LIST_ENTRY_SIZE = 64;
 export const TERMINAL_SIZE = 96;
 export const SESSION_SIZE = 64;

@@ -4,12 +4,12 @@
 import { executeCardEvent } from "./card-events.js";
 import { catalogueProblem, parseCatalogue } from "./catalogue.js";
 import {
+  CARD_EVENT_WORDS,
   type CatalogueVersion,
   COMMAND,
   commandSize,
   DOCUMENT_SIZE_MAX,
   OUTCOME,
-  readCardEvent,
   readListEntry,
   readSession,
   readTerminal,
@@ -19,6 +19,10 @@ import { executeListEntry } from "./list-entries.js";
 import { parseOrganisation } from "./parties.js";
 import { executeOrganisation, executeSession, executeTerminal } from "./party-commands.js";
 import type { State } from "./state.js";
+
+/** The card event being executed: they come by the million, so that no object is made of one. */
+const cardEvent = new Int32Array(CARD_EVENT_WORDS);
+const cardEventBytes = new Uint8Array(cardEvent.buffer);
 
 /**
  * Executes the command of `kind` in `bytes`, which takes journal position `position` if it is
@@ -36,7 +40,8 @@ export function executeCommand(
   if (size !== 0 && bytes.length !== size) return OUTCOME.COMMAND_INVALID;
   switch (kind) {
     case COMMAND.CARD_EVENT:
-      return executeCardEvent(state, readCardEvent(bytes, 0));
+      cardEventBytes.set(bytes);
+      return executeCardEvent(state, cardEvent);
     case COMMAND.LIST_ENTRY: {
       const command = readListEntry(bytes, 0);
       const outcome = executeListEntry(state, command, position);

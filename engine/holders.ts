@@ -44,9 +44,10 @@ export class Holders {
     return this.table.words[row * HOLDER_WORDS + HOLDER_COUNTS_WORD]! & 0xffff;
   }
 
-  add(token: Int32Array): number {
+  /** Adds a holder whose token stands in `words` at `at`; the caller has looked at `table.full`. */
+  add(words: Int32Array, at: number): number {
     const row = this.table.append();
-    for (let i = 0; i < 4; i++) this.table.words[row * HOLDER_WORDS + i] = token[i]!;
+    for (let i = 0; i < 4; i++) this.table.words[row * HOLDER_WORDS + i] = words[at + i]!;
     this.index.insert(row);
     return row;
   }
