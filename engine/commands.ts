@@ -192,6 +192,9 @@ export interface CardEventCommand {
   organisationId: number;
 }
 
+/** A card event but for its tokens. */
+export type CardEventFields = Omit<CardEventCommand, "token" | "holderToken" | "previousToken">;
+
 export interface ListEntryCommand {
   subjectToken: Uint8Array | null;
   subjectId: number;
@@ -240,16 +243,37 @@ export interface SessionCommand {
 
 /** Writes a card event into zeroed or reused `bytes` at `offset`; returns CARD_EVENT_SIZE. */
 export function writeCardEvent(bytes: Uint8Array, offset: number, c: CardEventCommand): number {
-  const view = clear(bytes, offset, CARD_EVENT_SIZE);
+  bytes.fill(0, offset, offset + CARD_EVENT_SIZE);
   bytes.set(c.token, offset);
   if (c.holderToken) bytes.set(c.holderToken, offset + 16);
   if (c.previousToken) bytes.set(c.previousToken, offset + 32);
-  view.setUint32(48, c.regionCode, true);
-  view.setUint8(52, c.event);
-  view.setUint8(53, c.medium);
-  view.setUint8(54, c.status);
-  view.setUint16(56, c.expiryDay, true);
-  view.setUint32(60, c.organisationId, true);
+  return writeCardEventFields(bytes, offset, c);
+}
+
+/**
+ * The same for a card and its holder whose tokens stand back to back in `tokens`. Makes no view
+ * of either: import writes them by the million.
+ */
+export function writeCardAndHolder(
+  bytes: Uint8Array,
+  offset: number,
+  tokens: Uint8Array,
+  tokenOffset: number,
+  c: CardEventFields,
+): number {
+  for (let i = 0; i < 32; i++) bytes[offset + i] = tokens[tokenOffset + i]!;
+  for (let i = 32; i < CARD_EVENT_SIZE; i++) bytes[offset + i] = 0;
+  return writeCardEventFields(bytes, offset, c);
+}
+
+function writeCardEventFields(bytes: Uint8Array, offset: number, c: CardEventFields): number {
+  writeU32(bytes, offset + 48, c.regionCode);
+  bytes[offset + 52] = c.event;
+  bytes[offset + 53] = c.medium;
+  bytes[offset + 54] = c.status;
+  bytes[offset + 56] = c.expiryDay;
+  bytes[offset + 57] = c.expiryDay >>> 8;
+  writeU32(bytes, offset + 60, c.organisationId);
   return CARD_EVENT_SIZE;
 }
 
@@ -370,6 +394,13 @@ export function readSession(bytes: Uint8Array, offset: number): SessionCommand {
 /** A copy, also of a Buffer, whose own `slice` is a view: a reader's result outlives its bytes. */
 function copied(bytes: Uint8Array, offset: number, size: number): Uint8Array {
   return new Uint8Array(bytes.subarray(offset, offset + size));
+}
+
+function writeU32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value;
+  bytes[offset + 1] = value >>> 8;
+  bytes[offset + 2] = value >>> 16;
+  bytes[offset + 3] = value >>> 24;
 }
 
 function viewOf(bytes: Uint8Array, offset: number, size: number): DataView {

@@ -75,20 +75,21 @@ export function writePanBlock(
 ): number {
   if (digits.length > PAN_DIGITS_MAX) throw new RangeError("number has more than 19 digits");
   bytes[offset] = digits.length;
-  for (let i = 0; i < 10; i++) {
-    bytes[offset + PAN_BCD_OFFSET + i] =
-      (halfByte(digits, 2 * i) << 4) | halfByte(digits, 2 * i + 1);
+  const end = offset + PAN_ZERO_OFFSET;
+  let at = offset + PAN_BCD_OFFSET;
+  let i = 0;
+  for (; i + 1 < digits.length; i += 2) {
+    bytes[at++] = (halfByte(digits.charCodeAt(i)) << 4) | halfByte(digits.charCodeAt(i + 1));
   }
-  bytes.fill(0, offset + PAN_ZERO_OFFSET, offset + PAN_KIND_OFFSET);
-  bytes[offset + PAN_KIND_OFFSET] = kind;
+  if (i < digits.length) bytes[at++] = (halfByte(digits.charCodeAt(i)) << 4) | 0xf;
+  while (at < end) bytes[at++] = 0xff;
+  while (at < offset + PAN_KIND_OFFSET) bytes[at++] = 0;
+  bytes[at] = kind;
   return PAN_BLOCK_SIZE;
 }
 
-function halfByte(digits: string, index: number): number {
-  if (index >= digits.length) return 0xf;
-  const code = digits.charCodeAt(index);
-  if (code === 0x58 || code === 0x78) return 0xa;
-  return (code - 48) & 0xf;
+function halfByte(code: number): number {
+  return code === 0x58 || code === 0x78 ? 0xa : (code - 48) & 0xf;
 }
 
 /** The number in the block at `offset`; "?" stands where a half byte is neither digit nor X. */

@@ -65,8 +65,7 @@ export class BatchBuilder<T> {
       const value = this.values[i]!;
       const count = assembly.commandCount(value);
       assembly.writeCommands(value, tokens, tokenOffset, bytes, command * size);
-      lines.fill(this.lines[i]!, command, command + count);
-      command += count;
+      for (const end = command + count; command < end; command++) lines[command] = this.lines[i]!;
       tokenOffset += assembly.blockCount(value) * PAN_BLOCK_SIZE;
     }
     assert(command === lines.length && tokenOffset === blocks.length, "a batch is used up");

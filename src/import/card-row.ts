@@ -1,6 +1,11 @@
 // Card rows: a card of an existing system taken over as it is (CARD_EVENT LOAD).
 
-import { type CardEventCommand, COMMAND, writeCardEvent } from "../../engine/commands.js";
+import {
+  type CardEventCommand,
+  type CardEventFields,
+  COMMAND,
+  writeCardAndHolder,
+} from "../../engine/commands.js";
 import { CARD_EVENT, CARD_STATUS } from "../../engine/domain.js";
 import {
   PAN_BLOCK_SIZE,
@@ -26,14 +31,9 @@ import {
   wholeOf,
 } from "./fields.js";
 
-interface CardLoad {
+interface CardLoad extends CardEventFields {
   cardNumber: string;
   idNumber: string;
-  medium: number;
-  status: number;
-  regionCode: number;
-  expiryDay: number;
-  organisationId: number;
 }
 
 const COLUMNS = [
@@ -76,7 +76,7 @@ export const CARD_ASSEMBLY: Assembly<CardLoad> = {
   },
   commandCount: () => 1,
   writeCommands(card, tokens, tokenOffset, bytes, offset) {
-    writeCardEvent(bytes, offset, commandOf(card, tokens, tokenOffset));
+    writeCardAndHolder(bytes, offset, tokens, tokenOffset, card);
   },
 };
 
@@ -89,7 +89,14 @@ export function toCardCommand(
   if (!checked.ok) return checked;
   const blocks = new Uint8Array(BLOCKS_PER_CARD * PAN_BLOCK_SIZE);
   CARD_ASSEMBLY.writeBlocks(checked.value, blocks, 0);
-  return good(commandOf(checked.value, vault.tokenize(blocks), 0));
+  const tokens = vault.tokenize(blocks);
+  const { cardNumber: _, idNumber: __, ...fields } = checked.value;
+  return good({
+    ...fields,
+    token: tokens.subarray(0, PAN_BLOCK_SIZE),
+    holderToken: tokens.subarray(PAN_BLOCK_SIZE),
+    previousToken: null,
+  });
 }
 
 function check(fields: Fields): Checked<CardLoad> {
@@ -109,20 +116,15 @@ function check(fields: Fields): Checked<CardLoad> {
   const organisationId = wholeOf(fields[6], 0);
   if (organisationId === BAD) return fault("organisationId", "is no whole number");
   const cardNumber = textOf(fields[0]);
-  return good({ cardNumber, idNumber, medium, status, regionCode, expiryDay, organisationId });
-}
-
-function commandOf(card: CardLoad, tokens: Uint8Array, offset: number): CardEventCommand {
-  const half = offset + PAN_BLOCK_SIZE;
-  return {
-    token: tokens.subarray(offset, half),
-    holderToken: tokens.subarray(half, half + PAN_BLOCK_SIZE),
-    previousToken: null,
-    regionCode: card.regionCode,
-    event: CARD_EVENT.LOAD,
-    medium: card.medium,
-    status: card.status,
-    expiryDay: card.expiryDay,
-    organisationId: card.organisationId,
-  };
+  const event = CARD_EVENT.LOAD;
+  return good({
+    cardNumber,
+    idNumber,
+    event,
+    medium,
+    status,
+    regionCode,
+    expiryDay,
+    organisationId,
+  });
 }
