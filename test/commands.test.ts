@@ -6,12 +6,14 @@ import t, { type Test } from "tap";
 import { BlockReader, BlockWriter } from "../engine/block.js";
 import { catalogueProblem, regionRange } from "../engine/catalogue.js";
 import {
+  CARD_EVENT_SIZE,
   type CatalogueItem,
   type CatalogueVersion,
   COMMAND,
   DOCUMENT_SIZE_MAX,
   type Organisation,
   type TerminalCommand,
+  writeCardEvent,
 } from "../engine/commands.js";
 import { CARD_EVENT, CARD_STATUS } from "../engine/domain.js";
 import { replayBlock } from "../engine/replay.js";
@@ -120,6 +122,32 @@ t.test("card events: issue, load and replace again", async (t) => {
   t.equal(kit.card(2, CARD_EVENT.REPLACE, replace), "DONE");
   t.equal(kit.card(2, CARD_EVENT.REPLACE, replace), "UNCHANGED");
   t.equal(kit.card(3, CARD_EVENT.REPLACE, replace), "TRANSITION_NOT_ALLOWED", "replaced once");
+  checkReplay(t, kit);
+});
+
+t.test("card events: a command may begin at any byte", async (t) => {
+  const kit = new EngineKit();
+  const bounds = { regionCode: 999_999, expiryDay: 65_535, organisationId: 4_294_967_295 };
+  for (let offset = 0; offset < 8; offset++) {
+    const bytes = new Uint8Array(CARD_EVENT_SIZE + 8).fill(0xff);
+    writeCardEvent(bytes, offset, {
+      token: tokenOf(pan(offset)),
+      holderToken: holderToken(offset),
+      previousToken: null,
+      event: CARD_EVENT.LOAD,
+      medium: 1,
+      status: CARD_STATUS.CANCELLED,
+      ...bounds,
+    });
+    const command = bytes.subarray(offset, offset + CARD_EVENT_SIZE);
+    t.equal(kit.command(COMMAND.CARD_EVENT, command), "DONE", `at byte ${offset}`);
+    const { cards } = kit.state;
+    const row = offset + 1;
+    t.equal(statusOf(kit, offset), "CANCELLED", "found by its token");
+    t.equal(cards.expiryDay(row), bounds.expiryDay);
+    t.equal(cards.regionCode(row), bounds.regionCode);
+  }
+  t.equal(kit.card(9, CARD_EVENT.LOAD, { regionCode: 4_294_967_295 }), "COMMAND_INVALID");
   checkReplay(t, kit);
 });
 

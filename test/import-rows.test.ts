@@ -3,7 +3,12 @@
 
 import fc from "fast-check";
 import t from "tap";
-import { readCardEvent } from "../engine/commands.js";
+import {
+  CARD_EVENT_SIZE,
+  readCardEvent,
+  writeCardAndHolder,
+  writeCardEvent,
+} from "../engine/commands.js";
 import { CARD_EVENT, CARD_STATUS, LIST_SUBJECT } from "../engine/domain.js";
 import { PAN_KIND_CARD, PAN_KIND_PREFIX, writePanBlock } from "../protocol/pan.js";
 import { idNumberCheck } from "../src/id-number.js";
@@ -236,6 +241,47 @@ t.test("an entry without number gets one from its content, under the key", async
   t.equal(dated.fromTime, Date.UTC(2024, 11, 31, 16) / 1000, "from midnight in China");
   t.equal(dated.untilTime - dated.fromTime, 86_400, "until the end of the day");
   t.equal(one({ ...GOOD_ENTRY, from: "2025-01-01T00:00:00+08:00" }).fromTime, dated.fromTime);
+});
+
+t.test("a command of a card and its holder is the same bytes as any card event", async (t) => {
+  const u = (bits: number) => fc.nat(2 ** bits - 1);
+  const fields = fc.record({
+    regionCode: u(32),
+    event: u(8),
+    medium: u(8),
+    status: u(8),
+    expiryDay: u(16),
+    organisationId: u(32),
+  });
+  const tokens = fc.uint8Array({ minLength: 35, maxLength: 35 });
+  const property = fc.property(fields, tokens, fc.nat(3), (fields, tokens, at) => {
+    const token = tokens.subarray(at, at + 16);
+    const holderToken = tokens.subarray(at + 16, at + 32);
+    const usual = new Uint8Array(CARD_EVENT_SIZE + 2).fill(0xee);
+    const size = writeCardEvent(usual, 1, { token, holderToken, previousToken: null, ...fields });
+    const fast = new Uint8Array(CARD_EVENT_SIZE + 2).fill(0xee);
+    if (writeCardAndHolder(fast, 1, tokens, at, fields) !== size) return false;
+    const read = readCardEvent(fast, 1);
+    const kept = Object.entries(fields).every(([key, value]) => {
+      return read[key as keyof typeof fields] === value;
+    });
+    return kept && fast[0] === 0xee && Buffer.compare(fast, usual) === 0;
+  });
+  t.doesNotThrow(() => fc.assert(property));
+});
+
+t.test("a number block holds its digits, and nothing of what stood there before", async (t) => {
+  const digit = fc.constantFrom(..."0123456789Xx");
+  const digits = fc.array(digit, { maxLength: 19 }).map((each) => each.join(""));
+  const property = fc.property(digits, fc.nat(2), (digits, kind) => {
+    const bytes = new Uint8Array(18).fill(0xee);
+    writePanBlock(bytes, 1, digits, kind);
+    const halves = digits.toUpperCase().replaceAll("X", "a").padEnd(20, "f");
+    const length = digits.length.toString(16).padStart(2, "0");
+    const block = `ee${length}${halves}000000000${kind}ee`;
+    return Buffer.from(bytes).toString("hex") === block;
+  });
+  t.doesNotThrow(() => fc.assert(property));
 });
 
 t.test("rows that come as a whole become batches too", async (t) => {
