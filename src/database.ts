@@ -66,7 +66,7 @@ export function stopOnFailedCommit(): void {
 function onRejection(error: unknown): void {
   if (!(error instanceof Error && "commitError" in error)) throw error;
   failStop(
-    "the data folder could not be written: make room on its disk, then run the same again; " +
-      "what was answered or reported as done is there",
+    "the data folder could not be written: check its disk and free space, then run the same " +
+      "again; what was answered or reported as done is there",
   );
 }
