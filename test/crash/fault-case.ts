@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { configOf, until } from "../server-kit.js";
 import type { Ended, ServerProcess } from "../tongka-process.js";
-import { type Context, type CrashCase, expect, takeVerdict, unexpected } from "./case.js";
+import {
+  type Context,
+  type CrashCase,
+  type Expectation,
+  expect,
+  takeVerdict,
+  unexpected,
+} from "./case.js";
 import { isEnded, Life, scratchFolder, seededCopy } from "./life.js";
 import type { Fault, Preload } from "./preload.js";
 import { putFiles, Recording } from "./recording.js";
@@ -14,15 +21,17 @@ import { judge } from "./verdict.js";
 
 /** A server that a fault must end has ended by then. */
 const END_MS = 6000;
-/** A server that must go on after a fault is looked at for so long. */
-const GO_ON_MS = 1500;
+/** A server that must go on after a fault is looked at for so long, then stopped in order. */
+const GO_ON_MS = 12_000;
 
 interface Row {
   fault: Omit<Fault, "nth">;
   /** The call that fails is one of these, by chance. */
   nth: readonly [number, number];
+  end: Expectation["end"];
   line: RegExp | null;
-  end: "SIGKILL" | "serves" | number;
+  /** How one that serves on ends when it is asked to stop. */
+  stop: Omit<Expectation, "what"> | null;
 }
 
 const FAILED =
@@ -33,14 +42,20 @@ const UNDER_LOAD = [10, 90] as const;
 const IN_START = [1, 1] as const;
 const IN_CHECKPOINTS = [1, 4] as const;
 
+const STUCK =
+  /^tongka: stopped: the last checkpoint does not come to its end: check the disk[^|]*$/;
+
 function row(
   [file, call, kind, how]: readonly [Fault["file"], Fault["call"], Fault["kind"], string],
   nth: Row["nth"],
   end: Row["end"],
   line: RegExp | null,
+  stop: Row["stop"] = null,
 ): Row {
-  return { fault: { file, call, kind, always: how === "always" }, nth, end, line };
+  return { fault: { file, call, kind, always: how === "always" }, nth, end, line, stop };
 }
+
+const STOPS = { end: 0, line: null };
 
 /** Most telling first: a short run takes the first rows. */
 const ROWS: readonly Row[] = [
@@ -64,8 +79,11 @@ const ROWS: readonly Row[] = [
   row(["tables", "write", "eio", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "write", "short", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "sync", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
-  row(["tables", "sync", "stall", "once"], IN_CHECKPOINTS, "serves", null),
-  row(["tables", "meta", "eio", "once"], IN_CHECKPOINTS, "serves", null),
+  row(["tables", "sync", "stall", "once"], IN_CHECKPOINTS, "serves", null, STOPS),
+  row(["tables", "meta", "eio", "once"], IN_CHECKPOINTS, "serves", null, {
+    end: "SIGKILL",
+    line: STUCK,
+  }),
 ];
 
 export const FAULT_CASE: CrashCase = {
@@ -92,15 +110,17 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
   const folder = scratchFolder(context);
   const [recordFile, hitFile] = [join(folder, "recording"), join(folder, "hit")];
   const mark = () => (existsSync(recordFile) ? statSync(recordFile).size : 0);
-  const life = new Life(context, what, { mark, flags: { "journal.commitSecondsMax": 1 } });
+  const flags = { "journal.commitSecondsMax": row.line === SLOW ? 1 : 30 };
+  const life = new Life(context, what, { mark, flags });
   const server = await life.tryStart(preload.environment({ recordFile, hitFile, fault }));
   const gone = isEnded(server) ? Promise.resolve() : life.load(server);
   await until(`the fault ${what}`, () => existsSync(hitFile) && statSync(hitFile).size > 0);
   context.totals.faults++;
-  const ended = isEnded(server) ? server : await endOf(context, life, server, row);
+  const { line, end, stop } = row;
+  if (isEnded(server)) expect(context, { what, line, end }, server);
+  else if (stop === null) expect(context, { what, line, end }, await endOf(context, what, server));
+  else await goOn(context, life, server, row);
   await gone;
-  const { line, end } = row;
-  expect(context, { what, line, end }, end === "serves" && goesOn(ended) ? "serves" : ended);
   await life.judge();
   await afterPowerCut(context, life, recordFile);
   await life.restart();
@@ -108,36 +128,27 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
   rmSync(folder, { recursive: true });
 }
 
-/** The end that came by itself, or that of a server which went on and was killed. */
-async function endOf(
-  context: Context,
-  life: Life,
-  server: ServerProcess,
-  { end }: Row,
-): Promise<Ended> {
-  if (end === "serves") {
-    await sleep(GO_ON_MS);
-    if (server.child.exitCode === null && server.child.signalCode === null) {
-      await life.grow(1);
-      await life.repeat(server);
-      return { ...(await killed(server)), code: null, signal: null };
-    }
-    return server.ended;
-  }
+/** The end that must come by itself. */
+async function endOf(context: Context, what: string, server: ServerProcess): Promise<Ended> {
   const late = sleep(END_MS, null, { ref: false });
   const ended = await Promise.race([server.ended, late]);
   if (ended !== null) return ended;
-  unexpected(context, `${life.name}: it did not end`);
-  return killed(server);
-}
-
-async function killed(server: ServerProcess): Promise<Ended> {
+  unexpected(context, `${what}: it did not end`);
   await server.end("SIGKILL");
   return server.ended;
 }
 
-function goesOn({ code, signal }: Ended): boolean {
-  return code === null && signal === null;
+/** A server that serves on, and is then asked to stop. */
+async function goOn(context: Context, life: Life, server: ServerProcess, row: Row): Promise<void> {
+  const { line, end, stop } = row;
+  const what = life.name;
+  const ended = await Promise.race([server.ended, sleep(GO_ON_MS, null)]);
+  expect(context, { what, line, end }, ended ?? "serves");
+  if (ended !== null) return;
+  await life.grow(1);
+  await life.repeat(server);
+  await server.end("SIGTERM");
+  expect(context, { what: `${what}, and a stop`, ...stop! }, await server.ended);
 }
 
 /** The same moment, when the machine goes down with the process: what was not synced may be gone. */

@@ -41,7 +41,7 @@ export class Life {
   readonly flags: Flags;
 
   constructor(
-    private readonly context: Context,
+    readonly context: Context,
     readonly name: string,
     options: LifeOptions = {},
   ) {

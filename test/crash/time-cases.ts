@@ -19,7 +19,7 @@ export const STOP_CASE: CrashCase = {
   text: "SIGSTOP for seconds under load, and on",
   run: async (context) => {
     const { stopSeconds } = context.settings;
-    const life = new Life(context, "stop");
+    const life = new Life(context, "stop", { flags: { "journal.commitSecondsMax": 2 } });
     const server = await life.start();
     const gone = life.load(server);
     for (const [i, seconds] of stopSeconds.entries()) {
