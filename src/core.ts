@@ -32,6 +32,7 @@ import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Batch, PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
+import { CommitWatch } from "./commit-watch.js";
 import type { Config } from "./config.js";
 import { type FrameSlot, FrameSlots, type Reply } from "./frame-slot.js";
 import type { Host } from "./host.js";
@@ -57,9 +58,6 @@ const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
 const ARENA_SPARE = 16;
 /** Management responses are longer than use responses of one record. */
 const MANAGEMENT_ROOM = 1 << 20;
-const WATCH_MS = 250;
-/** A look at the commit that comes so late: the process itself did not run. */
-const WATCH_LATE_MS = 1000;
 
 export interface CoreParts {
   config: Config;
@@ -95,10 +93,7 @@ export class Core implements CommandSink {
   private stopping = false;
   private boundaryTasks: (() => void)[] = [];
   private idleWaiters: (() => void)[] = [];
-  private readonly watch: { stop(): void };
-  private watchedMs: number;
-  /** When the process went on after it had been stopped, or its machine had slept. */
-  private resumedMs = 0;
+  private readonly watch: CommitWatch;
 
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
@@ -122,8 +117,9 @@ export class Core implements CommandSink {
     this.tokens = new UseTokens(vault, engine.state.cards);
     this.commands = new CommandQueue(engine);
     this.management = new Management(config, engine, this.keys, parts.host);
-    this.watchedMs = parts.host.monotonicMs();
-    this.watch = parts.host.every(WATCH_MS, () => this.watchCommit());
+    this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
+      this.committing === null || this.committing.durable ? null : this.committing.startedMs,
+    );
   }
 
   /**
@@ -470,21 +466,6 @@ export class Core implements CommandSink {
     if (!this.quiet) return;
     this.keys.closeRetired();
     for (const resolve of this.idleWaiters.splice(0)) resolve();
-  }
-
-  /** A disk that is too slow ends the process; time in which the process stood still is not its. */
-  private watchCommit(): void {
-    const nowMs = this.parts.host.monotonicMs();
-    if (nowMs - this.watchedMs > WATCH_LATE_MS) this.resumedMs = nowMs;
-    this.watchedMs = nowMs;
-    const block = this.committing;
-    if (block === null || block.durable) return;
-    const { commitSecondsMax } = this.parts.config.journal;
-    const sinceMs = Math.max(block.startedMs, this.resumedMs);
-    if (nowMs - sinceMs < commitSecondsMax * 1000) return;
-    this.parts.host.failStop(
-      "a commit of the journal took longer than journal.commitSecondsMax: check the disk",
-    );
   }
 
   private readonly commitFailed = (): void => {

@@ -1,110 +1,54 @@
-// The crash matrix, for some seconds of each case, from a fresh seed. `npm run crash` is the whole.
+// The crash matrix in short: kills, power cuts, calls that fail, a full disk; what would be found, and
+// the command itself. `npm run crash` is the whole.
 
 import { spawn, spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import t, { type Test } from "tap";
+import t from "tap";
 import { explain } from "../src/cli/explain.js";
-import type { Context, CrashCase, Settings } from "./crash/case.js";
-import { CaseScope } from "./crash/case-scope.js";
-import { CASES, contextOf } from "./crash/cases.js";
+import { noTotals } from "./crash/case.js";
+import { CASES } from "./crash/cases.js";
 import { FAULT_CASE } from "./crash/fault-case.js";
 import { FULL_DISK_CASE } from "./crash/full-disk-case.js";
 import { KILL_CASE } from "./crash/kill-case.js";
 import { Life } from "./crash/life.js";
 import { keyOf } from "./crash/load.js";
 import { POWER_CUT_CASE } from "./crash/power-cut-case.js";
-import { JOURNAL_CASE, ROOT_KEY_CASE } from "./crash/refusal-cases.js";
-import { CLOCK_CASE, STOP_CASE } from "./crash/time-cases.js";
+import { runShort, shortContext } from "./crash/short.js";
 import { until } from "./server-kit.js";
 import { ROOT } from "./source-text.js";
 
-const SEED = Number(process.env["SEED"] ?? randomInt(2 ** 31));
-const SETTINGS: Settings = {
-  rounds: 2,
-  cuts: 11,
-  faults: 3,
-  stopSeconds: [2.5, 2.5],
-  jumpHours: [5, -5],
-};
-
-function contextFor(t: Test, skip: (text: string) => void = () => {}): Promise<Context> {
-  const scope = new CaseScope();
-  t.teardown(() => scope.end());
-  return contextOf({
-    scope,
-    seed: SEED,
-    settings: SETTINGS,
-    signal: new AbortController().signal,
-    row: (text) => t.comment(text),
-    skip,
-    progress: () => {},
-  });
-}
-
-/** Runs a case; returns what it did, having held that it found nothing; null it was skipped. */
-async function run(t: Test, { name, run }: CrashCase): Promise<Context | null> {
-  let skipped = "";
-  const context = await contextFor(t, (text) => {
-    skipped = text;
-  });
-  await run(context);
-  const { lost, invented, countedTwice, changed, unexpected } = context.totals;
-  const found = { lost, invented, countedTwice, changed, unexpected };
-  const none = { lost: 0, invented: 0, countedTwice: 0, changed: 0, unexpected: 0 };
-  t.same(found, none, `again: SEED=${SEED}, or npm run crash -- ${name} --seed ${SEED}`);
-  t.same(context.found, []);
-  if (skipped === "") return context;
-  t.pass(skipped, { skip: skipped });
-  return null;
-}
+const SETTINGS = { rounds: 2, cuts: 11, faults: 2, stopSeconds: [], jumpHours: [] };
+const shared = await shortContext(t, SETTINGS);
 
 t.test("kill -9", async (t) => {
-  const context = await run(t, KILL_CASE);
+  const context = await runShort(t, shared, KILL_CASE);
   t.match(context!.totals, { kills: SETTINGS.rounds });
   t.ok(context!.totals.answers > 100 && context!.totals.repeats > 10);
 });
 
 t.test("power cuts, and a disk that ignores syncs", async (t) => {
-  const context = await run(t, POWER_CUT_CASE);
+  const context = await runShort(t, shared, POWER_CUT_CASE);
   if (context === null) return;
   t.match(context.totals, { cuts: SETTINGS.cuts, controls: 2, controlsLost: 2 });
   t.ok(context.totals.answers > 500 && context.totals.repeats > 10);
 });
 
 t.test("calls that fail", async (t) => {
-  const context = await run(t, FAULT_CASE);
+  const context = await runShort(t, shared, FAULT_CASE);
   if (context !== null) t.match(context.totals, { faults: SETTINGS.faults });
 });
 
 t.test("a full disk", async (t) => {
-  const context = await run(t, FULL_DISK_CASE);
+  const context = await runShort(t, shared, FULL_DISK_CASE);
   if (context !== null) t.match(context.totals, { faults: 1, refusals: 1 });
   const full = Object.assign(new Error("ENOSPC: write"), { code: "ENOSPC", syscall: "write" });
   t.match(explain(full).lines, ["the disk is full: make room and run again"]);
 });
 
-t.test("root keys that are not the one", async (t) => {
-  t.match((await run(t, ROOT_KEY_CASE))!.totals, { refusals: 4, restarts: 2 });
-});
-
-t.test("journals that are not the one", async (t) => {
-  t.match((await run(t, JOURNAL_CASE))!.totals, { refusals: 2, restarts: 2 });
-});
-
-t.test("a process that stands still", async (t) => {
-  t.match((await run(t, STOP_CASE))!.totals, { stops: SETTINGS.stopSeconds.length });
-});
-
-t.test("a clock that jumps", async (t) => {
-  const context = await run(t, CLOCK_CASE);
-  if (context !== null) t.match(context.totals, { jumps: SETTINGS.jumpHours.length });
-});
-
 t.test("a canary: what is lost or invented is found", async (t) => {
-  const life = new Life(await contextFor(t), "canary");
+  const life = new Life({ ...shared, totals: noTotals(), found: [] }, "canary");
   const server = await life.start();
   const gone = life.load(server);
   await life.grow(50);

@@ -151,7 +151,7 @@ async function goOn(context: Context, life: Life, server: ServerProcess, row: Ro
   expect(context, { what: `${what}, and a stop`, ...stop! }, await server.ended);
 }
 
-/** The same moment, when the machine goes down with the process: what was not synced may be gone. */
+/** The same moment, when the machine goes down, too: what was not synced may be gone. */
 async function afterPowerCut(context: Context, life: Life, recordFile: string): Promise<void> {
   const recording = new Recording(recordFile, context.template);
   const count = recording.steps.length;
