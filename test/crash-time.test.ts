@@ -1,5 +1,5 @@
-// The crash matrix in short: folders that are not as they were, a process that stands still, a clock
-// that jumps. `npm run crash` is the whole.
+// The crash matrix in short: folders that are not as they were, a process that stands still, a
+// clock that jumps. `npm run crash` is the whole.
 
 import t from "tap";
 import { JOURNAL_CASE, ROOT_KEY_CASE } from "./crash/refusal-cases.js";

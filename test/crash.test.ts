@@ -1,5 +1,5 @@
-// The crash matrix in short: kills, power cuts, calls that fail, a full disk; what would be found, and
-// the command itself. `npm run crash` is the whole.
+// The crash matrix in short: kills, power cuts, calls that fail, a full disk; that what is lost
+// would be found, and the command itself. `npm run crash` is the whole.
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -15,7 +15,9 @@ import { DATA_FILES, putFiles, Recording } from "./recording.js";
 import { judge, repeats } from "./verdict.js";
 
 const CUTS_PER_RECORDING = 50;
+/** Long enough for two checkpoints; one, when there are few cuts. */
 const RECORDED_MS = 2500;
+const RECORDED_SHORT_MS = 1300;
 /** One cut in so many is also served, and asked for its first answers. */
 const SERVED_EVERY = 10;
 /** One control for so many cuts. */
@@ -59,7 +61,7 @@ async function record(context: Context, preload: Preload): Promise<Recorded> {
   const server = await life.start(preload.environment({ recordFile }));
   const gone = life.load(server);
   await life.grow(1);
-  await sleep(RECORDED_MS);
+  await sleep(context.settings.cuts < CUTS_PER_RECORDING ? RECORDED_SHORT_MS : RECORDED_MS);
   await server.end("SIGTERM");
   await gone;
   life.count();
