@@ -12,6 +12,7 @@ import type { TableStore } from "./storage.js";
 const SLICE_MS = 0.5;
 const PAGES_PER_STEP = 8;
 const COMMIT_POLL_MS = 5;
+const LAST_POLL_MS = 100;
 /** A checkpoint that takes more intervals than this is told of. */
 const INTERVALS_MAX = 10;
 
@@ -66,12 +67,20 @@ export class Checkpointer {
    * does not come to its end must not keep the process for ever.
    */
   async last(): Promise<void> {
-    const watch = this.limitMs === 0 ? null : this.host.every(this.limitMs, () => this.giveUp());
+    let done = false;
+    const endMs = this.host.monotonicMs() + this.limitMs;
+    // A timer that keeps the event loop: with nothing left in it node exits, and lmdb hangs in that.
+    const look = () => {
+      if (done) return;
+      if (this.host.monotonicMs() > endMs) this.giveUp();
+      this.host.after(LAST_POLL_MS, look);
+    };
+    if (this.limitMs > 0) look();
     try {
       await this.running;
       await this.run();
     } finally {
-      watch?.stop();
+      done = true;
     }
   }
 

@@ -23,6 +23,8 @@ import { judge } from "./verdict.js";
 const END_MS = 6000;
 /** A server that must go on after a fault is looked at for so long, then stopped in order. */
 const GO_ON_MS = 12_000;
+/** A stop waits ten intervals of checkpoints for the last one. */
+const STOP_MS = 15_000;
 
 interface Row {
   fault: Omit<Fault, "nth">;
@@ -44,6 +46,8 @@ const IN_CHECKPOINTS = [1, 4] as const;
 
 const STUCK =
   /^tongka: stopped: the last checkpoint does not come to its end: check the disk[^|]*$/;
+
+const LOGGED = /it does not come to its end.*"msg":"a checkpoint failed: restart when the disk/;
 
 function row(
   [file, call, kind, how]: readonly [Fault["file"], Fault["call"], Fault["kind"], string],
@@ -118,7 +122,8 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
   context.totals.faults++;
   const { line, end, stop } = row;
   if (isEnded(server)) expect(context, { what, line, end }, server);
-  else if (stop === null) expect(context, { what, line, end }, await endOf(context, what, server));
+  else if (stop === null)
+    expect(context, { what, line, end }, await endOf(context, what, server, END_MS));
   else await goOn(context, life, server, row);
   await gone;
   await life.judge();
@@ -129,8 +134,13 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
 }
 
 /** The end that must come by itself. */
-async function endOf(context: Context, what: string, server: ServerProcess): Promise<Ended> {
-  const late = sleep(END_MS, null, { ref: false });
+async function endOf(
+  context: Context,
+  what: string,
+  server: ServerProcess,
+  withinMs: number,
+): Promise<Ended> {
+  const late = sleep(withinMs, null, { ref: false });
   const ended = await Promise.race([server.ended, late]);
   if (ended !== null) return ended;
   unexpected(context, `${what}: it did not end`);
@@ -147,8 +157,12 @@ async function goOn(context: Context, life: Life, server: ServerProcess, row: Ro
   if (ended !== null) return;
   await life.grow(1);
   await life.repeat(server);
-  await server.end("SIGTERM");
-  expect(context, { what: `${what}, and a stop`, ...stop! }, await server.ended);
+  server.child.kill("SIGTERM");
+  const stopped = await endOf(context, `${what}, and a stop`, server, STOP_MS);
+  expect(context, { what: `${what}, and a stop`, ...stop! }, stopped);
+  if (stop!.line === STUCK && !LOGGED.test(stopped.stderr)) {
+    unexpected(context, `${what}: the log does not say that checkpoints ended`);
+  }
 }
 
 /** The same moment, when the machine goes down, too: what was not synced may be gone. */
