@@ -12,17 +12,12 @@ import type { TableStore } from "./storage.js";
 const SLICE_MS = 0.5;
 const PAGES_PER_STEP = 8;
 const COMMIT_POLL_MS = 5;
-const LAST_POLL_MS = 100;
-/** A checkpoint that takes more intervals than this is told of. */
-const INTERVALS_MAX = 10;
 
 export class Checkpointer {
   /** Position of the last complete checkpoint. */
   position: number;
   private running: Promise<void> | null = null;
   private timer: { stop(): void } | null = null;
-  /** The longest that a checkpoint should take; known from the start on. */
-  private limitMs = 0;
 
   constructor(
     private readonly engine: Engine,
@@ -35,18 +30,9 @@ export class Checkpointer {
     this.position = position;
   }
 
-  /**
-   * Makes a checkpoint every `seconds`; `failed` is told when one could not be written, or does not
-   * come to its end: after some errors of a disk lmdb never answers.
-   */
+  /** Makes a checkpoint every `seconds`; `failed` is told when one could not be written. */
   start(seconds: number, failed: (error: unknown) => void): void {
-    this.limitMs = seconds * 1000 * INTERVALS_MAX;
-    let intervals = 0;
-    this.timer = this.host.every(seconds * 1000, () => {
-      intervals = this.running === null ? 0 : intervals + 1;
-      if (intervals === 0) void this.run().catch(failed);
-      else if (intervals % INTERVALS_MAX === 0) failed(new Error("it does not come to its end"));
-    });
+    this.timer = this.host.every(seconds * 1000, () => void this.run().catch(failed));
   }
 
   stop(): void {
@@ -62,33 +48,10 @@ export class Checkpointer {
     return this.running;
   }
 
-  /**
-   * Makes a checkpoint of all that was done: one that is being made may have begun before. One that
-   * does not come to its end must not keep the process for ever.
-   */
+  /** Makes a checkpoint of all that was done: one that is being made may have begun before. */
   async last(): Promise<void> {
-    let done = false;
-    const endMs = this.host.monotonicMs() + this.limitMs;
-    // A timer that keeps the event loop: with nothing left in it node exits, and lmdb hangs in that.
-    const look = () => {
-      if (done) return;
-      if (this.host.monotonicMs() > endMs) this.giveUp();
-      this.host.after(LAST_POLL_MS, look);
-    };
-    if (this.limitMs > 0) look();
-    try {
-      await this.running;
-      await this.run();
-    } finally {
-      done = true;
-    }
-  }
-
-  private giveUp(): void {
-    this.host.failStop(
-      "the last checkpoint does not come to its end: check the disk, then start again; " +
-        "what was answered or reported as done is there",
-    );
+    await this.running;
+    await this.run();
   }
 
   private async write(): Promise<void> {

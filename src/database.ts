@@ -12,6 +12,8 @@ const OPTIONS = {
   noSubdir: false,
   safeRestore: true,
   separateFlushed: true,
+  // Else lmdb calls a write flushed whose last step, the page that names it, has failed.
+  overlappingSync: false,
   maxReaders: 64,
 };
 
