@@ -67,6 +67,11 @@ export function stopOnFailedCommit(): void {
 
 function onRejection(error: unknown): void {
   if (!(error instanceof Error && "commitError" in error)) throw error;
+  stopUnwritten();
+}
+
+/** Ends the process: the data folder could not be written. */
+export function stopUnwritten(): never {
   failStop(
     "the data folder could not be written: check its disk and free space, then run the same " +
       "again; what was answered or reported as done is there",
