@@ -40,6 +40,8 @@ const ENTRY_HEADER_SIZE = 24;
 /** "TKJB" as a little-endian u32. */
 const BLOCK_MAGIC = 0x424a4b54;
 const BLOCK_VERSION = 1;
+/** What blockProblem says of a block that is not ours to judge. */
+export const NEWER_BLOCK = "written by a newer version";
 const ENTRY_COUNT_MAX = 0xffff;
 const HASH_OFFSET = 80;
 const HASH_END = 112;
@@ -247,7 +249,7 @@ export function blockProblem(bytes: Uint8Array): string {
   if (bytes.byteOffset % 4 !== 0) return "not aligned in memory";
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   if (words[0] !== BLOCK_MAGIC) return "not a block (magic)";
-  if ((words[1]! & 0xffff) > BLOCK_VERSION) return "written by a newer version";
+  if ((words[1]! & 0xffff) > BLOCK_VERSION) return NEWER_BLOCK;
   if (words[1] !== (BLOCK_VERSION | (BLOCK_HEADER_SIZE << 16))) return "unknown version";
   if (words[BLOCK_SIZE_WORD] !== bytes.length) return "its size does not hold";
   if (Buffer.compare(hashBlock(bytes), bytes.subarray(HASH_OFFSET, HASH_END)) !== 0) {

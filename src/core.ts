@@ -32,6 +32,7 @@ import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Batch, PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
+import { CommitWatch } from "./commit-watch.js";
 import type { Config } from "./config.js";
 import { type FrameSlot, FrameSlots, type Reply } from "./frame-slot.js";
 import type { Host } from "./host.js";
@@ -57,7 +58,6 @@ const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
 const ARENA_SPARE = 16;
 /** Management responses are longer than use responses of one record. */
 const MANAGEMENT_ROOM = 1 << 20;
-const WATCH_MS = 250;
 
 export interface CoreParts {
   config: Config;
@@ -93,7 +93,7 @@ export class Core implements CommandSink {
   private stopping = false;
   private boundaryTasks: (() => void)[] = [];
   private idleWaiters: (() => void)[] = [];
-  private readonly watch: { stop(): void };
+  private readonly watch: CommitWatch;
 
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
@@ -117,7 +117,9 @@ export class Core implements CommandSink {
     this.tokens = new UseTokens(vault, engine.state.cards);
     this.commands = new CommandQueue(engine);
     this.management = new Management(config, engine, this.keys, parts.host);
-    this.watch = parts.host.every(WATCH_MS, () => this.watchCommit());
+    this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
+      this.committing === null || this.committing.durable ? null : this.committing.startedMs,
+    );
   }
 
   /**
@@ -464,16 +466,6 @@ export class Core implements CommandSink {
     if (!this.quiet) return;
     this.keys.closeRetired();
     for (const resolve of this.idleWaiters.splice(0)) resolve();
-  }
-
-  private watchCommit(): void {
-    const block = this.committing;
-    if (block === null || block.durable) return;
-    const { commitSecondsMax } = this.parts.config.journal;
-    if (this.parts.host.monotonicMs() - block.startedMs < commitSecondsMax * 1000) return;
-    this.parts.host.failStop(
-      "a commit of the journal took longer than journal.commitSecondsMax: check the disk",
-    );
   }
 
   private readonly commitFailed = (): void => {

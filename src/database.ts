@@ -12,6 +12,8 @@ const OPTIONS = {
   noSubdir: false,
   safeRestore: true,
   separateFlushed: true,
+  // Else lmdb calls a write flushed whose last step, the page that names it, has failed.
+  overlappingSync: false,
   maxReaders: 64,
 };
 
@@ -65,8 +67,13 @@ export function stopOnFailedCommit(): void {
 
 function onRejection(error: unknown): void {
   if (!(error instanceof Error && "commitError" in error)) throw error;
+  stopUnwritten();
+}
+
+/** Ends the process: the data folder could not be written. */
+export function stopUnwritten(): never {
   failStop(
-    "the data folder could not be written: make room on its disk, then run the same again; " +
-      "what was answered or reported as done is there",
+    "the data folder could not be written: check its disk and free space, then run the same " +
+      "again; what was answered or reported as done is there",
   );
 }

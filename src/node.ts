@@ -8,7 +8,7 @@ import { Checkpointer } from "./checkpointer.js";
 import type { Config } from "./config.js";
 import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
-import { stopOnFailedCommit } from "./database.js";
+import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { systemHost } from "./host.js";
 import { Metrics } from "./metrics.js";
 import { recover } from "./recover.js";
@@ -54,7 +54,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
-    await journal.confirm();
+    await journal.confirm().catch(stopUnwritten);
     const host = systemHost(options.clock);
     const core = new Core({ config, engine, journal, vault, metrics, host });
     await core.macs.calibrate();

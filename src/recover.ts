@@ -1,7 +1,13 @@
 // Recovery: the last complete checkpoint, then every block after it. Ends with the state of the
 // last answer that left, or says what is wrong and what to do.
 
-import { BlockReader, BlockWriter, blockProblem, chainProblem } from "../engine/block.js";
+import {
+  BlockReader,
+  BlockWriter,
+  blockProblem,
+  chainProblem,
+  NEWER_BLOCK,
+} from "../engine/block.js";
 import { Engine } from "../engine/engine.js";
 import { replayBlock } from "../engine/replay.js";
 import type { State, StateLimits } from "../engine/state.js";
@@ -70,12 +76,17 @@ function replay(state: State, journal: JournalStore): number {
     if (problem === "" && new BlockReader(bytes).lastPosition < position) continue;
     const wrong = problem || chainProblem(bytes, registers);
     if (wrong !== "") {
-      throw new Error(`${where}: ${wrong}; run "tongka journal verify" and restore the folder`);
+      throw new Error(`${where}: ${wrong}; ${remedy(wrong)}`);
     }
     apply(state, new BlockReader(bytes), where);
     count++;
   }
   return count;
+}
+
+function remedy(problem: string): string {
+  if (problem === NEWER_BLOCK) return "start the version that wrote it, or a newer one";
+  return 'run "tongka journal verify" and restore the folder';
 }
 
 function apply(state: State, block: BlockReader, where: string): void {

@@ -13,36 +13,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
-import { BlockReader } from "../engine/block.js";
-import { tokenWords } from "../engine/card-events.js";
-import { isRemembered } from "../engine/engine.js";
-import { readUse, USE_KINDS_WORD, USE_WORDS, Use } from "../engine/use.js";
-import {
-  FUNCTION_ECHO,
-  isUseMti,
-  MTI_REVERSAL_REQUEST,
-  MTI_USE_ADVICE,
-  MTI_USE_REQUEST,
-  REASON,
-  type UseRecord,
-} from "../protocol/index.js";
-import { StanAllocator, type TerminalOutcome } from "../src/client/index.js";
+import { FUNCTION_ECHO } from "../protocol/index.js";
 import type { Config } from "../src/config.js";
 import { lockHolder } from "../src/data-lock.js";
 import { readBlocks, verifyJournal } from "../src/journal-files.js";
 import { openNode } from "../src/node.js";
 import { JournalStore } from "../src/storage.js";
 import { type Child, spawnNode, startChild } from "./child-process.js";
+import { Ledger, load } from "./crash/load.js";
+import { judge, judgeCopy, repeats, type Verdict } from "./crash/verdict.js";
 import type { RaceOptions } from "./lock-child.js";
 import { RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
   CARD_COUNT,
-  cardTokenOf,
-  clientOf,
   configOf,
   dataFolder,
   GATE_FIRST,
-  panOf,
   seededFolder,
   until,
   within,
@@ -50,140 +36,27 @@ import {
 
 const ROUNDS = 4;
 const CLIENTS = 6;
-/** Uses that each client has in flight. */
-const LANES = 8;
 const NO_CHECKPOINT = { "journal.checkpointSeconds": 86_400 };
 const CHECKPOINTS = { "journal.checkpointSeconds": 1 };
 
-/** An answer that a client received. */
-interface Answered {
-  record: UseRecord;
-  outcome: TerminalOutcome;
+/** Loads a server until it is gone. */
+function loaded(t: Test, child: Child, ledger: Ledger): Promise<void> {
+  return load(t, ledger, { url: child.terminalsUrl, ended: child.ended });
 }
 
-/** A use as the journal has it. */
-interface Recorded {
-  rrn: number;
-  mti: number;
-  reason: number;
-  key: string;
-  originalKey: string;
-  token: string;
-  amountMinor: number;
+async function moreAnswers(ledger: Ledger, count: number): Promise<void> {
+  const before = ledger.answers;
+  await until("answers", () => ledger.answers >= before + count);
 }
 
-/** Taps until the server is gone; every answer goes into `answered`. */
-function load(t: Test, child: Child, answered: Answered[], stans: StanAllocator[]): void {
-  for (const [c, allocator] of stans.entries()) {
-    const options = { stans: allocator, deadlineMs: 60_000 };
-    const client = clientOf(t, child.terminalsUrl, GATE_FIRST + c, options);
-    const tap = async (n: number) => {
-      const pan = panOf((c * 11 + n * 7) % (CARD_COUNT + 3));
-      const record = client.prepare({ pan, itemCode: 101, amountMinor: 100 + (n % 1000) });
-      const outcome = await (n % 5 === 4 ? client.advise(record) : client.authorize(record));
-      answered.push({ record, outcome });
-      if (n % 3 !== 0) return;
-      const undo = client.prepareReversal(record);
-      const [undone] = await client.batch(MTI_REVERSAL_REQUEST, [undo]);
-      answered.push({ record: undo, outcome: undone! });
-    };
-    const lane = async (first: number) => {
-      for (let n = first; ; n += LANES) await tap(n);
-    };
-    for (let i = 0; i < LANES; i++) lane(i).catch(() => client.close());
-    void child.ended.then(() => client.close());
-  }
-}
-
-async function journalOf(folder: string): Promise<Recorded[]> {
-  const blocks = await readBlocks(folder, { from: 1, count: 1_000_000 });
-  return blocks.flatMap(recordedIn);
-}
-
-function recordedIn(block: BlockReader): Recorded[] {
-  const use = new Use();
-  return [...block.entries()].flatMap((entry) => {
-    if (!isUseMti(entry.kind)) return [];
-    return Array.from({ length: entry.count }, (_, i) => {
-      const word = (entry.offset >> 2) + i * USE_WORDS;
-      readUse(use, entry.kind, block.words, word);
-      return {
-        rrn: entry.position + i,
-        mti: entry.kind,
-        reason: block.words[word + USE_KINDS_WORD]! >>> 16,
-        key: `${use.terminalId} ${use.businessDate} ${use.stan}`,
-        originalKey: `${use.terminalId} ${use.originalDate} ${use.originalStan}`,
-        token: block.words.slice(word, word + 4).join(),
-        amountMinor: use.amountMinor,
-      };
-    });
-  });
-}
-
-function checkAnswers(t: Test, answered: Answered[], recorded: Recorded[]): void {
-  const byRrn = new Map(recorded.map((use) => [use.rrn, use]));
-  const lost = answered.filter(({ record, outcome }) => {
-    const use = byRrn.get(outcome.rrn);
-    const key = `${record.terminalId} ${record.businessDate} ${record.stan}`;
-    return use?.key !== key || use.reason !== outcome.reason;
-  });
-  t.same(lost, [], `all ${answered.length} answers are in the journal`);
-  const remembered = recorded.filter(({ reason }) => isRemembered(reason));
-  t.equal(new Set(remembered.map(({ key }) => key)).size, remembered.length, "none is there twice");
-}
-
-/** What was approved, and what was advised: that has happened. */
-function counts({ mti, reason }: Recorded): boolean {
-  return mti === MTI_USE_ADVICE || (mti === MTI_USE_REQUEST && reason === REASON.APPROVED);
-}
-
-/** Opens the folder: the answers must be in the journal, and the cards have counted by it. */
-async function checkRecovered(t: Test, folder: string, answered: Answered[]): Promise<void> {
-  const node = await openNode(configOf(folder));
-  const recorded = [...node.journal.from(1)].flatMap((b) => recordedIn(new BlockReader(b)));
-  checkAnswers(t, answered, recorded);
-  const { state } = node.engine;
-  checkCounters(t, recorded, (i) => {
-    const words = tokenWords(cardTokenOf(node.vault, i));
-    const row = state.cards.index.find(words[0]!, words[1]!, words[2]!, words[3]!);
-    const uses = state.cards.useCount(row);
-    return { token: words.join(), uses, amountMinor: state.cards.amountMinorTotal(row) };
-  });
-  await node.close();
-}
-
-interface Counted {
-  token: string;
-  uses: number;
-  amountMinor: number;
-}
-
-function checkCounters(t: Test, recorded: Recorded[], cardOf: (index: number) => Counted): void {
-  const byKey = new Map(recorded.map((use) => [use.key, use]));
-  const counted = new Map<string, Counted>();
-  const add = (use: Recorded, sign: number) => {
-    const { token } = use;
-    const card = counted.get(token) ?? { token, uses: 0, amountMinor: 0 };
-    card.uses += sign;
-    card.amountMinor += sign * use.amountMinor;
-    counted.set(use.token, card);
-  };
-  for (const use of recorded) {
-    const undone = use.mti === MTI_REVERSAL_REQUEST && use.reason === REASON.APPROVED;
-    if (undone) add(byKey.get(use.originalKey)!, -1);
-    else if (counts(use)) add(use, 1);
-  }
-  for (let i = 0; i < CARD_COUNT; i++) {
-    const card = cardOf(i);
-    const { token } = card;
-    t.same(card, counted.get(token) ?? { token, uses: 0, amountMinor: 0 }, `card ${i}`);
-  }
+function nothingFound(t: Test, { lost, invented, countedTwice, answers }: Verdict): void {
+  t.same({ lost, invented, countedTwice }, { lost: [], invented: [], countedTwice: [] });
+  t.ok(answers > 0, `${answers} answers are in the journal, once, and counted once`);
 }
 
 t.test("kill -9 under load, again and again, loses no answer and doubles none", async (t) => {
   const folder = await seededFolder(t);
-  const answered: Answered[] = [];
-  const stans = Array.from({ length: CLIENTS }, () => new StanAllocator());
+  const ledger = new Ledger(CLIENTS);
   const keeper = new RawTerminal(GATE_FIRST + CLIENTS);
   let taken: Uint8Array | null = null;
   let replayed = 0;
@@ -191,19 +64,19 @@ t.test("kill -9 under load, again and again, loses no answer and doubles none", 
     const child = await startChild(t, { folder, flags: CHECKPOINTS });
     replayed += child.blocksReplayed;
     taken = await keepSession(t, child, keeper, taken);
-    const before = answered.length;
-    load(t, child, answered, stans);
-    await until("answers", () => answered.length > before + 200);
+    const gone = loaded(t, child, ledger);
+    await moreAnswers(ledger, 200);
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 800));
     t.equal(await child.end("SIGKILL"), null);
-    const count = answered.length;
+    await gone;
     t.match(await verifyJournal(folder, () => {}), { problem: "", badPosition: null });
-    checkAnswers(t, answered.slice(0, count), await journalOf(folder));
+    nothingFound(t, await judgeCopy(t, folder, CHECKPOINTS, ledger));
   }
   t.ok(replayed > 0, `${replayed} blocks were replayed`);
-  await checkRecovered(t, folder, answered);
   const child = await startChild(t, { folder, flags: CHECKPOINTS });
-  await repeats(t, child, answered);
+  const { asked, changed } = await repeats(child.terminalsUrl, ledger, 300);
+  t.ok(asked >= 300, "some of the uses again");
+  t.same(changed, [], "each gets its first answer");
   t.equal(await child.end("SIGTERM"), 0, "a stop ends with 0");
   t.equal(lockHolder(folder), null);
 });
@@ -233,39 +106,18 @@ async function keepSession(
   return frame;
 }
 
-/** Some of the uses again: each gets its first answer. */
-async function repeats(t: Test, child: Child, answered: Answered[]): Promise<void> {
-  const first = answered.filter(({ record }) => record.originalStan === 0);
-  const chosen = first.filter((_, i) => i % Math.ceil(first.length / 300) === 0);
-  for (let c = 0; c < CLIENTS; c++) {
-    const client = clientOf(t, child.terminalsUrl, GATE_FIRST + c);
-    const own = chosen.filter(({ record }) => record.terminalId === GATE_FIRST + c);
-    const requests = own.filter(({ outcome }) => outcome.flags === 0 && outcome.rrn > 0);
-    const outcomes = await client.batch(
-      MTI_USE_REQUEST,
-      requests.map(({ record }) => record),
-    );
-    const same = outcomes.filter((outcome, i) => {
-      const before = requests[i]!.outcome;
-      return outcome.rrn === before.rrn || outcome.differingField === 1;
-    });
-    t.equal(same.length, requests.length, "first answers, or the MTI differs (advices)");
-    client.close();
-  }
-}
-
 t.test("a kill in the middle of a checkpoint leaves the one before it whole", async (t) => {
   const folder = await seededFolder(t);
-  const answered: Answered[] = [];
-  const stans = [new StanAllocator()];
+  const ledger = new Ledger(1);
   for (let round = 0; round < 3; round++) {
     const dieInCheckpoint = round < 2;
     const child = await startChild(t, { folder, flags: CHECKPOINTS, dieInCheckpoint });
-    load(t, child, answered, stans);
+    const gone = loaded(t, child, ledger);
     if (dieInCheckpoint) t.equal(await within("its death", child.ended), null);
-    else await until("more", () => answered.length > 500);
+    else await moreAnswers(ledger, 500);
     if (!dieInCheckpoint) await child.end("SIGKILL");
-    await checkRecovered(t, folder, answered);
+    await gone;
+    nothingFound(t, await judge(configOf(folder, CHECKPOINTS), ledger));
   }
 });
 
@@ -284,9 +136,9 @@ async function refusal(config: Config): Promise<string> {
 async function killedFolder(t: Test): Promise<string> {
   const folder = await seededFolder(t);
   const child = await startChild(t, { folder, flags: NO_CHECKPOINT });
-  const answered: Answered[] = [];
-  load(t, child, answered, [new StanAllocator()]);
-  await until("answers", () => answered.length > 300);
+  const ledger = new Ledger(1);
+  void loaded(t, child, ledger);
+  await moreAnswers(ledger, 300);
   await child.end("SIGKILL");
   return folder;
 }
@@ -303,7 +155,8 @@ t.test("a changed byte is found, its block named, and the folder not opened", as
   const blocks = await readBlocks(folder, { from: 1, count: 1_000_000 });
   const block = blocks[blocks.length - 5]!;
   const { firstPosition } = block;
-  const where = new RegExp(`^journal block at position ${firstPosition}: [^\\n]*verify[^\\n]*$`);
+  const remedy = "(tongka journal verify|start the version that wrote it)";
+  const where = new RegExp(`^journal block at position ${firstPosition}: [^\\n]*${remedy}[^\\n]*$`);
   const size = block.bytes.length;
   const offsets = [0, 4, 8, 16, 20, 24, 33, 41, 48, 80, 111, 112, 128, 131, 150, size - 1];
   for (const offset of offsets) {

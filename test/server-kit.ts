@@ -37,6 +37,7 @@ import { createAdminToken } from "../src/admin-token.js";
 import { TerminalClient, type TerminalClientOptions } from "../src/client/index.js";
 import type { CommandSink } from "../src/command-sink.js";
 import { type Config, loadConfig } from "../src/config.js";
+import { CONFIG_KEYS_BY_NAME } from "../src/config-keys.js";
 import { idNumberCheck } from "../src/id-number.js";
 import { createLogger, type Logger } from "../src/log.js";
 import { openNode } from "../src/node.js";
@@ -72,8 +73,11 @@ const SMALL = {
 
 export type Flags = Readonly<Record<string, unknown>>;
 
+/** What cleans up at its end: a test, or a case of a longer run. */
+export type Scope = Pick<Test, "teardown">;
+
 /** A data folder as `tongka init` makes it, gone when the test ends. */
-export function dataFolder(t: Test): string {
+export function dataFolder(t: Scope): string {
   const folder = mkdtempSync(join(tmpdir(), "tongka-server-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   createRootKey(folder);
@@ -85,9 +89,17 @@ export function configOf(folder: string, flags: Flags = {}): Config {
   return loadConfig({ flags: { ...SMALL, data: folder, ...flags } });
 }
 
+/** The same configuration as the environment of a process of its own. */
+export function environmentOf(folder: string, flags: Flags = {}): NodeJS.ProcessEnv {
+  const all = Object.entries({ ...SMALL, data: folder, ...flags });
+  return Object.fromEntries(
+    all.map(([key, value]) => [CONFIG_KEYS_BY_NAME.get(key)!.variable, String(value)]),
+  );
+}
+
 /** A seeded data folder that no process holds. */
 export async function seededFolder(
-  t: Test,
+  t: Scope,
   flags: Flags = {},
   clock: () => number = Date.now,
 ): Promise<string> {
@@ -106,7 +118,7 @@ export interface ServeOptions {
 }
 
 /** A server over a seeded folder, stopped when the test ends. */
-export async function serve(t: Test, options: ServeOptions = {}): Promise<RunningServer> {
+export async function serve(t: Scope, options: ServeOptions = {}): Promise<RunningServer> {
   const { flags = {}, clock = Date.now } = options;
   const folder = options.folder ?? (await seededFolder(t, flags, clock));
   const log = options.log ?? createLogger("test", "silent");
@@ -270,7 +282,7 @@ export function document(value: unknown): Uint8Array {
 
 /** A client of the library for one of the seeded terminals, closed when the test ends. */
 export function clientOf(
-  t: Test,
+  t: Scope,
   url: string,
   terminalId: number,
   options: Partial<TerminalClientOptions> = {},

@@ -1,6 +1,6 @@
 // The `tongka` command as a process of its own, for tests.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,11 +9,15 @@ import { Output } from "../src/cli/output.js";
 import { runTongka } from "../src/cli/run.js";
 import { ROOT } from "./source-text.js";
 
+type Child = ChildProcessWithoutNullStreams;
+
 const MAIN = join(ROOT, "dist", "src", "main.js");
 const START_DEADLINE_MS = 20_000;
 
+/** How a process ended, and all it said. */
 export interface Ended {
   code: number | null;
+  signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
 }
@@ -25,6 +29,8 @@ export interface ServerProcess {
   controlUrl: string;
   /** Sends a signal; resolves to the exit code. */
   end(signal: NodeJS.Signals): Promise<number | null>;
+  /** Resolves when it has ended, by itself or not. */
+  ended: Promise<Ended>;
 }
 
 /**
@@ -46,7 +52,7 @@ export async function tongkaHere(args: readonly string[], input = ""): Promise<E
     signal: new AbortController().signal,
     environment: {},
   });
-  return { code, ...texts };
+  return { code, signal: null, ...texts };
 }
 
 /** Runs `tongka` with none of this process's TONGKA_ variables, `input` on standard input. */
@@ -56,44 +62,58 @@ export function tongka(
   input = "",
 ): Promise<Ended> {
   const child = start(args, environment);
-  const ended: Ended = { code: null, stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => {
-    ended.stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    ended.stderr += chunk;
-  });
   child.stdin.end(input);
-  return new Promise((resolve) => {
-    child.on("close", (code) => resolve({ ...ended, code }));
-  });
+  return endOf(child);
 }
 
 /** Runs `tongka serve` on ports the system chooses; resolves when it serves. */
 export async function serve(args: readonly string[]): Promise<ServerProcess> {
+  const server = await serveOrEnd(args, {});
+  if ("code" in server) throw new Error(`the server ended at once: ${server.stderr}`);
+  return server;
+}
+
+/**
+ * Runs `tongka serve`; resolves when it serves, or with its end when it does not come to that.
+ * `spawned` is told of the process at once.
+ */
+export async function serveOrEnd(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  spawned: (child: ChildProcess) => void = () => {},
+): Promise<ServerProcess | Ended> {
   const ports = ["--terminals-port", "0", "--control-port", "0"];
-  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], {});
-  let messages = "";
-  child.stderr.on("data", (chunk) => {
-    messages += chunk;
-  });
-  const exited = once(child, "exit");
+  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], environment);
+  spawned(child);
+  const ended = endOf(child);
   const line = once(createInterface({ input: child.stdout }), "line", {
     signal: AbortSignal.timeout(START_DEADLINE_MS),
   });
-  const first = await Promise.race([line, exited]);
-  if (typeof first[0] !== "string") throw new Error(`the server ended at once: ${messages}`);
-  return {
-    child,
-    ...JSON.parse(first[0]),
-    end: async (signal) => {
-      child.kill(signal);
-      return (await exited)[0];
-    },
+  const first = await Promise.race([line, ended]).catch((error: Error) => {
+    child.kill("SIGKILL");
+    throw error;
+  });
+  if ("code" in first) return first;
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return (await ended).code;
   };
+  return { child, ...JSON.parse(first[0]), end, ended };
 }
 
-function start(args: readonly string[], environment: NodeJS.ProcessEnv) {
+function endOf(child: Child): Promise<Ended> {
+  const texts = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].on("data", (chunk) => {
+      texts[name] += chunk;
+    });
+  }
+  return new Promise((resolve) => {
+    child.once("close", (code, signal) => resolve({ code, signal, ...texts }));
+  });
+}
+
+function start(args: readonly string[], environment: NodeJS.ProcessEnv): Child {
   const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("TONGKA_"));
   return spawn(process.execPath, [MAIN, ...args], {
     env: { ...Object.fromEntries(clean), NODE_OPTIONS: "", ...environment },

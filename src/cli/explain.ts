@@ -16,6 +16,17 @@ const WRONG_TOKEN =
 /** Errors of the import that are worded for the person. */
 const MEANT_NAMES = ["ImportStoppedError", "BrokenFileError"];
 
+const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  EACCES: "no permission: run as the owner of the data folder",
+  EPERM: "not permitted",
+  EISDIR: "is a folder, and should be a file",
+  ENOTDIR: "is not a folder",
+  ENOSPC: "the disk is full: make room and run again",
+  EROFS: "the file system is read-only",
+  EMFILE: "too many open files: raise the limit (ulimit -n)",
+};
+
 export interface Explanation {
   /** One line each, without the leading "tongka: ". */
   lines: readonly string[];
@@ -49,25 +60,13 @@ function exitCodeOf(status: number): number {
 function unexpected(error: unknown): string {
   if (!(error instanceof Error)) return "internal error of an unknown kind";
   const { code, path } = error as NodeJS.ErrnoException;
-  if (code !== undefined && path !== undefined) return `${path}: ${systemText(code)}`;
+  if (code !== undefined && path !== undefined) return `${path}: ${SYSTEM_TEXTS[code] ?? code}`;
+  // A write to an open file names no path.
+  if (code !== undefined && code in SYSTEM_TEXTS) return SYSTEM_TEXTS[code]!;
   // A plain Error is thrown on purpose, with one line for the person; a bug throws anything else.
   const meant = error.constructor === Error && !error.message.startsWith("invariant broken");
   if (meant || MEANT_NAMES.includes(error.name)) return maskDigits(error.message);
   const place = error.stack?.split("\n").find((line) => line.includes("/dist/"));
   const at = place === undefined ? "" : ` (${place.trim()})`;
   return maskDigits(`internal error: ${error.message}${at}`);
-}
-
-function systemText(code: string): string {
-  const texts: Record<string, string> = {
-    ENOENT: "no such file or folder",
-    EACCES: "no permission: run as the owner of the data folder",
-    EPERM: "not permitted",
-    EISDIR: "is a folder, and should be a file",
-    ENOTDIR: "is not a folder",
-    ENOSPC: "the disk is full: make room and run again",
-    EROFS: "the file system is read-only",
-    EMFILE: "too many open files: raise the limit (ulimit -n)",
-  };
-  return texts[code] ?? code;
 }
