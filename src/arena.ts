@@ -33,4 +33,10 @@ export class Arena {
   clear(): void {
     this.used = 0;
   }
+
+  /** Gives back what was taken from `start` on, and zeroes it: for what holds card numbers. */
+  wipe(start: number): void {
+    this.words.fill(0, start >> 2, this.used >> 2);
+    this.used = start;
+  }
 }

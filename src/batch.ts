@@ -26,7 +26,7 @@ export class Batch {
 
   clear(): void {
     this.frames.length = 0;
-    this.arena.clear();
+    this.arena.wipe(0);
   }
 }
 

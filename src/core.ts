@@ -24,6 +24,7 @@ import {
   FRAME_SEQUENCE_OFFSET,
 } from "../protocol/frame.js";
 import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
+import { wipeScratch } from "../protocol/mac.js";
 import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
 import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { panBlockValid } from "../protocol/pan.js";
@@ -122,7 +123,7 @@ export class Core implements CommandSink {
 
   /**
    * Takes a frame. Returns FRAME_PROBLEM.NONE, or what is wrong with it: then the connection is to
-   * be closed and nothing was taken. `message` is copied.
+   * be closed and nothing was taken. `message` is copied, and zeroed: it holds card numbers.
    */
   receive(reply: Reply, message: ArrayBuffer): number {
     const size = message.byteLength;
@@ -130,11 +131,13 @@ export class Core implements CommandSink {
     const { arena } = this.receiving;
     assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
-    arena.bytes.set(new Uint8Array(message), start);
+    const bytes = new Uint8Array(message);
+    arena.bytes.set(bytes, start);
+    bytes.fill(0);
     const problem = frameProblem(arena.view, start, size);
     const mti = problem === 0 ? arena.view.getUint16(start + FRAME_MTI_OFFSET, true) : 0;
     if (problem !== 0 || !isRequestMti(mti)) {
-      arena.used = start;
+      arena.wipe(start);
       return problem === 0 ? FRAME_PROBLEM.NOT_A_REQUEST : problem;
     }
     const frame = this.slots.take();
@@ -153,7 +156,7 @@ export class Core implements CommandSink {
       this.receiving.frames.push(frame);
       this.schedule();
     } else {
-      arena.used = start;
+      arena.wipe(start);
       this.refuse(frame, refusal);
     }
     return FRAME_PROBLEM.NONE;
@@ -463,6 +466,7 @@ export class Core implements CommandSink {
     for (const call of this.filling.committed.splice(0)) call();
     if (!this.quiet) return;
     this.keys.closeRetired();
+    wipeScratch();
     for (const resolve of this.idleWaiters.splice(0)) resolve();
   }
 

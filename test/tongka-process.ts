@@ -23,6 +23,8 @@ export interface ServerProcess {
   child: ChildProcess;
   terminalsUrl: string;
   controlUrl: string;
+  /** What it has written on standard error so far. */
+  messages(): string;
   /** Sends a signal; resolves to the exit code. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -70,9 +72,12 @@ export function tongka(
 }
 
 /** Runs `tongka serve` on ports the system chooses; resolves when it serves. */
-export async function serve(args: readonly string[]): Promise<ServerProcess> {
+export async function serve(
+  args: readonly string[],
+  nodeFlags: readonly string[] = [],
+): Promise<ServerProcess> {
   const ports = ["--terminals-port", "0", "--control-port", "0"];
-  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], {});
+  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], {}, nodeFlags);
   let messages = "";
   child.stderr.on("data", (chunk) => {
     messages += chunk;
@@ -86,6 +91,7 @@ export async function serve(args: readonly string[]): Promise<ServerProcess> {
   return {
     child,
     ...JSON.parse(first[0]),
+    messages: () => messages,
     end: async (signal) => {
       child.kill(signal);
       return (await exited)[0];
@@ -93,9 +99,13 @@ export async function serve(args: readonly string[]): Promise<ServerProcess> {
   };
 }
 
-function start(args: readonly string[], environment: NodeJS.ProcessEnv) {
+function start(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  nodeFlags: readonly string[] = [],
+) {
   const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("TONGKA_"));
-  return spawn(process.execPath, [MAIN, ...args], {
+  return spawn(process.execPath, [...nodeFlags, MAIN, ...args], {
     env: { ...Object.fromEntries(clean), NODE_OPTIONS: "", ...environment },
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -89,7 +89,9 @@ export function toCardCommand(
   if (!checked.ok) return checked;
   const blocks = new Uint8Array(BLOCKS_PER_CARD * PAN_BLOCK_SIZE);
   CARD_ASSEMBLY.writeBlocks(checked.value, blocks, 0);
-  return good(commandOf(checked.value, vault.tokenize(blocks), 0));
+  const tokens = vault.tokenize(blocks);
+  blocks.fill(0);
+  return good(commandOf(checked.value, tokens, 0));
 }
 
 function check(fields: Fields): Checked<CardLoad> {
