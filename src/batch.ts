@@ -42,6 +42,8 @@ export class PendingBlock {
   records = 0;
   lastPosition = 0;
   startedMs = 0;
+  /** How long its commit took. */
+  commitMs = 0;
   signed = false;
   durable = false;
 
