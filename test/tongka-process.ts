@@ -75,9 +75,14 @@ export function tongka(
 export async function serve(
   args: readonly string[],
   nodeFlags: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<ServerProcess> {
   const ports = ["--terminals-port", "0", "--control-port", "0"];
-  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], {}, nodeFlags);
+  const child = start(
+    ["serve", "--json", "--log-level", "warn", ...ports, ...args],
+    environment,
+    nodeFlags,
+  );
   let messages = "";
   child.stderr.on("data", (chunk) => {
     messages += chunk;
