@@ -26,6 +26,8 @@ export interface FramePlan {
   firstSequence: number;
   /** Picks the card of the next use. */
   nextCard: () => number;
+  /** Of all uses, seconds since 1970; now without it. What is asked again must be the same. */
+  localTime?: number;
 }
 
 /** Bytes of a frame of `records` uses. */
@@ -71,7 +73,8 @@ export function bodiesOf({ bytes, size, count }: Messages, recordsPerFrame: numb
 export function recordTemplate({
   terminalId,
   businessDate,
-}: Pick<FramePlan, "terminalId" | "businessDate">): Buffer {
+  localTime = Math.floor(Date.now() / 1000),
+}: Pick<FramePlan, "terminalId" | "businessDate" | "localTime">): Buffer {
   const bytes = Buffer.alloc(USE_RECORD_SIZE);
   writeUseRecord(bytes, 0, {
     pan: panOf(0),
@@ -80,7 +83,7 @@ export function recordTemplate({
     businessDate,
     itemCode: ITEM_CODE,
     amountMinor: AMOUNT_MINOR,
-    localTime: Math.floor(Date.now() / 1000),
+    localTime,
     medium: MEDIUM_CHIP,
     originalStan: 0,
     originalBusinessDate: 0,

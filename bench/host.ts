@@ -33,6 +33,7 @@ export interface HostReady {
   controlUrl: string;
   adminToken: string;
   cardCount: number;
+  pid: number;
 }
 
 /** Where it stands: CPU time of all its threads, and uses approved. */
@@ -65,6 +66,7 @@ const ready: HostReady = {
   controlUrl: server.controlUrl,
   adminToken: readFileSync(join(folder, ADMIN_TOKEN_FILE), "utf8").trim(),
   cardCount: engine.state.cards.count,
+  pid: process.pid,
 };
 
 serveParent(
@@ -75,6 +77,7 @@ serveParent(
       return { cpuMicroseconds: user + system, approved: metrics.decisions(REASON.APPROVED) };
     },
     memory,
+    resources,
     parties: (terminalCount: number) => seedParties(core, vault, terminalCount),
     blacklist: ({ first, count }: { first: number; count: number }) => {
       return timed(() => seedBlacklist(core, vault, first, count));
@@ -101,6 +104,24 @@ export interface CheckpointFigures {
   slow: number;
   /** Longest turn of the event loop meanwhile. */
   longestTurnMs: number;
+}
+
+export interface Resources {
+  /** What keeps the event loop: timers, sockets, ..., by sort. */
+  active: Record<string, number>;
+  /** Warnings of the runtime, such as too many listeners of one event. */
+  warnings: number;
+}
+
+let warnings = 0;
+process.on("warning", () => {
+  warnings++;
+});
+
+function resources(): Resources {
+  const active: Record<string, number> = {};
+  for (const sort of process.getActiveResourcesInfo()) active[sort] = (active[sort] ?? 0) + 1;
+  return { active, warnings };
 }
 
 export interface MemoryFigures {

@@ -20,11 +20,19 @@ export interface PacedLoad {
   messages: readonly Messages[];
   /** Frames a second over all terminals. */
   rate: number;
+  /** Frames of a terminal that are due one after the other; RUN_LENGTH without it. */
+  runLength?: number;
+  /** From now to when the first frame is due. */
+  delayMs?: number;
+  /** Whether a frame may be refused with 91: more is offered than can be answered. */
+  overload?: boolean;
 }
 
 export interface PacedFigures {
   /** From when a frame was due to its answer. */
   latencies: Latencies;
+  /** From when a frame was due to its refusal with 91. */
+  refusals: Latencies;
   /** From when a frame was due to when it was sent. */
   lags: Latencies;
 }
@@ -36,9 +44,13 @@ export function runPaced(load: PacedLoad): Promise<PacedFigures> {
 
 class Paced {
   private readonly latencies = new Latencies();
+  private readonly refusals = new Latencies();
   private readonly lags = new Latencies();
   private readonly total: number;
   private readonly intervalMs: number;
+  /** Of each frame, whether it has been answered. */
+  private readonly answered: Uint8Array[];
+  private readonly runLength: number;
   private startMs = 0;
   private next = 0;
 
@@ -46,28 +58,39 @@ class Paced {
     const { messages, rate } = load;
     this.total = messages.length * messages[0]!.count;
     this.intervalMs = 1000 / rate;
+    this.runLength = load.runLength ?? RUN_LENGTH;
+    this.answered = messages.map(({ count }) => new Uint8Array(count));
   }
 
   run(): Promise<PacedFigures> {
-    const { terminals } = this.load;
-    return new Promise((resolve, reject) => {
-      terminals.forEach((terminal, t) => {
-        terminal.onAnswer = (bytes, start) => {
-          const sequence = bytes.readUInt32LE(start + FRAME_SEQUENCE_OFFSET);
-          this.latencies.recordMs(performance.now() - this.dueMs(t, sequence - 1));
-        };
-        terminal.onFault = reject;
-      });
-      this.startMs = performance.now();
+    const { latencies, refusals, lags } = this;
+    return new Promise<void>((resolve, reject) => {
+      this.listen(reject);
+      this.startMs = performance.now() + (this.load.delayMs ?? 0);
       const endMs = this.startMs + this.total * this.intervalMs + ANSWER_SECONDS_MAX * 1000;
       const turn = () => {
         this.sendDue();
-        if (this.latencies.count === this.total) resolve(this);
+        if (latencies.count + refusals.count === this.total) resolve();
         else if (performance.now() > endMs) reject(new Error("answers stayed out"));
         else setImmediate(turn);
       };
       turn();
-    }).then(() => ({ latencies: this.latencies, lags: this.lags }));
+    }).then(() => ({ latencies, refusals, lags }));
+  }
+
+  private listen(reject: (error: Error) => void): void {
+    this.load.terminals.forEach((terminal, t) => {
+      const take = (bytes: Buffer, start: number, latencies: Latencies) => {
+        const index = bytes.readUInt32LE(start + FRAME_SEQUENCE_OFFSET) - 1;
+        if (this.answered[t]![index] !== 0) reject(new Error("a frame was answered twice"));
+        this.answered[t]![index] = 1;
+        latencies.recordMs(performance.now() - this.dueMs(t, index));
+      };
+      terminal.onAnswer = (bytes, start) => take(bytes, start, this.latencies);
+      terminal.onRefusal = (bytes, start) => take(bytes, start, this.refusals);
+      if (this.load.overload !== true) terminal.onRefusal = null;
+      terminal.onFault = reject;
+    });
   }
 
   /** Sends what is due, frames of one terminal that stand together in one write. */
@@ -76,10 +99,11 @@ class Paced {
     const due = Math.min(Math.floor((nowMs - this.startMs) / this.intervalMs) + 1, this.total);
     const { terminals, messages } = this.load;
     while (this.next < due) {
-      const run = Math.floor(this.next / RUN_LENGTH);
-      const end = Math.min((run + 1) * RUN_LENGTH, due);
+      const run = Math.floor(this.next / this.runLength);
+      const end = Math.min((run + 1) * this.runLength, due);
       const t = run % terminals.length;
-      const first = Math.floor(run / terminals.length) * RUN_LENGTH + (this.next % RUN_LENGTH);
+      const first =
+        Math.floor(run / terminals.length) * this.runLength + (this.next % this.runLength);
       const { bytes, size } = messages[t]!;
       const count = end - this.next;
       terminals[t]!.send(bytes.subarray(first * size, (first + count) * size));
@@ -92,12 +116,17 @@ class Paced {
 
   /** When frame `index` of terminal `t` was due. */
   private dueMs(t: number, index: number): number {
-    const run = Math.floor(index / RUN_LENGTH) * this.load.terminals.length + t;
-    return this.startMs + (run * RUN_LENGTH + (index % RUN_LENGTH)) * this.intervalMs;
+    const run = Math.floor(index / this.runLength) * this.load.terminals.length + t;
+    return this.startMs + (run * this.runLength + (index % this.runLength)) * this.intervalMs;
   }
 }
 
 /** Frames for each of `terminals` so that `rate` lasts `seconds`. */
-export function pacedFrameCount(rate: number, seconds: number, terminals: number): number {
-  return Math.max(Math.round((rate * seconds) / terminals / RUN_LENGTH), 1) * RUN_LENGTH;
+export function pacedFrameCount(
+  rate: number,
+  seconds: number,
+  terminals: number,
+  runLength = RUN_LENGTH,
+): number {
+  return Math.max(Math.round((rate * seconds) / terminals / runLength), 1) * runLength;
 }

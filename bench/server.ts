@@ -82,6 +82,11 @@ export class Server {
     await this.host.stop();
     removeFolder(this.folder);
   }
+
+  /** Stops it and leaves its folder, which is the caller's to remove. */
+  leaveFolder(): Promise<void> {
+    return this.host.stop();
+  }
 }
 
 /** Configuration for a plan, by dotted key. */

@@ -9,6 +9,8 @@ import { LoadSocket } from "./socket.js";
 
 /** "00" as a little-endian u16. */
 const APPROVED_WORD = 0x3030;
+/** "91" as a little-endian u16: not taken, for too much is in flight. */
+const OVERLOADED_WORD = 0x3139;
 const MAC_CHECKED_EVERY = 100;
 
 export class LoadTerminal {
@@ -17,6 +19,8 @@ export class LoadTerminal {
   keys!: TerminalKeys;
   /** Called for each answer frame, in place: bytes[start..start+size). */
   onAnswer: (bytes: Buffer, start: number, size: number) => void = () => {};
+  /** Called for each frame that was refused with 91; without it that is a fault. */
+  onRefusal: ((bytes: Buffer, start: number) => void) | null = null;
   /** Called after the answers of one read. */
   onRead: () => void = () => {};
   onFault: (error: Error) => void = () => {};
@@ -63,12 +67,16 @@ export class LoadTerminal {
       waiting(Buffer.from(bytes.subarray(start, start + size)));
       return;
     }
-    this.look(bytes, start, size);
+    const status = bytes.readUInt16LE(start + FRAME_STATUS_OFFSET);
+    if (status === OVERLOADED_WORD && this.onRefusal !== null) {
+      this.onRefusal(bytes, start);
+      return;
+    }
+    this.look(status, bytes, start, size);
     this.onAnswer(bytes, start, size);
   }
 
-  private look(bytes: Buffer, start: number, size: number): void {
-    const status = bytes.readUInt16LE(start + FRAME_STATUS_OFFSET);
+  private look(status: number, bytes: Buffer, start: number, size: number): void {
     if (status !== APPROVED_WORD) {
       const text = String.fromCharCode(status & 0xff, status >> 8);
       this.onFault(new Error(`a frame was refused with ${text}`));

@@ -49,9 +49,9 @@ export class RowIndex {
   }
 
   /**
-   * Rows of `count` keys of four words, one every `stride` words from `first` on, to rows[0..count);
-   * 0 where there is none. Sooner than one by one: the loads of a pass do not wait for each other,
-   * so that the misses of many keys are on their way to memory at once.
+   * Rows of `count` keys of four words, one every `stride` words from `first` on, to
+   * rows[0..count); 0 where there is none. Sooner than one by one: the loads of a pass do not wait
+   * for each other, so that the misses of many keys are on their way to memory at once.
    */
   findMany(keys: Int32Array, first: number, stride: number, count: number, rows: Int32Array): void {
     assert(this.keyWords === 4 && count <= rows.length, "keys are tokens, and the rows have room");

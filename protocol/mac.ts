@@ -97,6 +97,11 @@ function growScratch(size: number): void {
   scratchViews = new Array(grown / 16 + 1);
 }
 
+/** Zeroes what the last messages left in this thread's scratch: they hold card numbers. */
+export function wipeScratch(): void {
+  scratch.fill(0);
+}
+
 /** The first `size` bytes of scratch; a kept view when `size` is a multiple of 16. */
 function scratchView(size: number): Uint8Array {
   if ((size & 15) !== 0) return scratch.subarray(0, size);

@@ -4,15 +4,17 @@
 import { assert } from "../protocol/assert.js";
 
 export class Arena {
+  readonly size: number;
   readonly buffer: SharedArrayBuffer;
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly view: DataView;
   used = 0;
 
-  constructor(readonly size: number) {
-    assert(size % 8 === 0, "an arena's size is a multiple of 8");
-    this.buffer = new SharedArrayBuffer(size);
+  /** `size` bytes at the least. */
+  constructor(size: number) {
+    this.size = Math.ceil(size / 8) * 8;
+    this.buffer = new SharedArrayBuffer(this.size);
     this.bytes = new Uint8Array(this.buffer);
     this.words = new Int32Array(this.buffer);
     this.view = new DataView(this.buffer);
@@ -32,5 +34,11 @@ export class Arena {
 
   clear(): void {
     this.used = 0;
+  }
+
+  /** Gives back what was taken from `start` on, and zeroes it: for what holds card numbers. */
+  wipe(start: number): void {
+    this.words.fill(0, start >> 2, this.used >> 2);
+    this.used = start;
   }
 }

@@ -26,7 +26,7 @@ export class Batch {
 
   clear(): void {
     this.frames.length = 0;
-    this.arena.clear();
+    this.arena.wipe(0);
   }
 }
 
@@ -42,6 +42,8 @@ export class PendingBlock {
   records = 0;
   lastPosition = 0;
   startedMs = 0;
+  /** How long its commit took. */
+  commitMs = 0;
   signed = false;
   durable = false;
 

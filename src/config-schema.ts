@@ -74,6 +74,13 @@ const LIMITS = Type.Object({
     "records",
     "most records taken and not yet answered; beyond it the answer is 91",
   ),
+  answerMs: whole(
+    5,
+    1,
+    60_000,
+    "milliseconds",
+    "time aimed at for an answer, the disk aside; under overload no more is taken than that",
+  ),
   recordsPerFrameMax: whole(
     FRAME_RECORDS_MAX,
     1,

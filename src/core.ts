@@ -24,11 +24,13 @@ import {
   FRAME_SEQUENCE_OFFSET,
 } from "../protocol/frame.js";
 import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
+import { wipeScratch } from "../protocol/mac.js";
 import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
 import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { panBlockValid } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
+import { Admission } from "./admission.js";
 import { Batch, PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
@@ -39,12 +41,8 @@ import type { Host } from "./host.js";
 import { MacStage } from "./mac-stage.js";
 import { ANSWERED_AT_ONCE, Management } from "./management.js";
 import type { Metrics } from "./metrics.js";
-import {
-  beginResponse,
-  refusalFrame,
-  responseFrameSize,
-  UNAUTHENTICATED_REASONS,
-} from "./responses.js";
+import { refuseAtOnce } from "./refuse-at-once.js";
+import { beginResponse, refusalFrame, responseFrameSize } from "./responses.js";
 import { SessionKeys } from "./session-keys.js";
 import type { JournalStore } from "./storage.js";
 import { UseTokens } from "./use-batch.js";
@@ -79,6 +77,7 @@ export class Core implements CommandSink {
   private readonly commands: CommandQueue;
   private readonly management: Management;
   private readonly tokens: UseTokens;
+  private readonly admission: Admission;
   private readonly use = new Use();
   private receiving: Batch;
   private spareBatch: Batch;
@@ -104,10 +103,10 @@ export class Core implements CommandSink {
       ARENA_SPARE;
     const responseRoom =
       recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
-    const batches = [0, 1].map((n) => new Batch(n, round8(requestRoom), recordsInFlightMax));
+    const batches = [0, 1].map((n) => new Batch(n, requestRoom, recordsInFlightMax));
     const blocks = [2, 3].map((n) => {
       const { blockSizeMax } = config.journal;
-      return new PendingBlock(n, round8(blockSizeMax), round8(responseRoom), recordsInFlightMax);
+      return new PendingBlock(n, blockSizeMax, responseRoom, recordsInFlightMax);
     });
     [this.receiving, this.spareBatch] = batches as [Batch, Batch];
     [this.filling, this.spareBlock] = blocks as [PendingBlock, PendingBlock];
@@ -115,6 +114,7 @@ export class Core implements CommandSink {
     this.keys = new SessionKeys(engine.state, vault, KEY_PAIRS_MAX);
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault, engine.state.cards);
+    this.admission = new Admission(recordsInFlightMax, config.limits.answerMs);
     this.commands = new CommandQueue(engine);
     this.management = new Management(config, engine, this.keys, parts.host);
     this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
@@ -124,19 +124,22 @@ export class Core implements CommandSink {
 
   /**
    * Takes a frame. Returns FRAME_PROBLEM.NONE, or what is wrong with it: then the connection is to
-   * be closed and nothing was taken. `message` is copied.
+   * be closed and nothing was taken. `message` is copied, and zeroed: it holds card numbers.
    */
   receive(reply: Reply, message: ArrayBuffer): number {
     const size = message.byteLength;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
+    if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, message, this.parts);
     const { arena } = this.receiving;
     assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
-    arena.bytes.set(new Uint8Array(message), start);
+    const bytes = new Uint8Array(message);
+    arena.bytes.set(bytes, start);
+    bytes.fill(0);
     const problem = frameProblem(arena.view, start, size);
     const mti = problem === 0 ? arena.view.getUint16(start + FRAME_MTI_OFFSET, true) : 0;
     if (problem !== 0 || !isRequestMti(mti)) {
-      arena.used = start;
+      arena.wipe(start);
       return problem === 0 ? FRAME_PROBLEM.NOT_A_REQUEST : problem;
     }
     const frame = this.slots.take();
@@ -155,7 +158,7 @@ export class Core implements CommandSink {
       this.receiving.frames.push(frame);
       this.schedule();
     } else {
-      arena.used = start;
+      arena.wipe(start);
       this.refuse(frame, refusal);
     }
     return FRAME_PROBLEM.NONE;
@@ -201,12 +204,11 @@ export class Core implements CommandSink {
 
   private overload(frame: FrameSlot): number {
     const { limits, terminals } = this.parts.config;
-    const { arena } = this.receiving;
     if (this.stopping) return REASON.STOPPING;
     if (frame.count > limits.recordsPerFrameMax) return REASON.OVERLOADED;
     if (this.inFlight > limits.recordsInFlightMax) return REASON.OVERLOADED;
     // Management frames can be larger than their one record: the next frame must find room, too.
-    return arena.fits(terminals.frameSizeMax) ? 0 : REASON.OVERLOADED;
+    return this.receiving.arena.fits(terminals.frameSizeMax) ? 0 : REASON.OVERLOADED;
   }
 
   private schedule(): void {
@@ -372,9 +374,8 @@ export class Core implements CommandSink {
   private refuse(frame: FrameSlot, reason: number): void {
     const { metrics, host } = this.parts;
     metrics.countFrame(reason);
-    const mac = UNAUTHENTICATED_REASONS.has(reason) ? null : (frame.keys?.response ?? null);
     const reply = frame.reply!;
-    reply.queue(refusalFrame(frame, reason, host.nowMs(), mac));
+    reply.queue(refusalFrame(frame, reason, host.nowMs()));
     reply.flush();
     this.finished(frame);
   }
@@ -416,7 +417,8 @@ export class Core implements CommandSink {
   }
 
   private durable(block: PendingBlock): void {
-    this.parts.metrics.observeCommitNs((this.parts.host.monotonicMs() - block.startedMs) * 1e6);
+    block.commitMs = this.parts.host.monotonicMs() - block.startedMs;
+    this.parts.metrics.observeCommitNs(block.commitMs * 1e6);
     this.committedPosition = block.lastPosition;
     block.durable = true;
     if (block.signed) this.deliver(block);
@@ -427,6 +429,8 @@ export class Core implements CommandSink {
     const nowMs = this.parts.host.monotonicMs();
     const { metrics } = this.parts;
     const replies: Reply[] = [];
+    const first = block.frames[0];
+    if (first) this.admission.answered(nowMs - first.receivedMs, block.commitMs, nowMs);
     for (const frame of block.frames) {
       const reply = frame.reply!;
       const end = frame.responseStart + frame.responseSize + FRAME_MAC_SIZE;
@@ -465,6 +469,7 @@ export class Core implements CommandSink {
     for (const call of this.filling.committed.splice(0)) call();
     if (!this.quiet) return;
     this.keys.closeRetired();
+    wipeScratch();
     for (const resolve of this.idleWaiters.splice(0)) resolve();
   }
 
@@ -479,8 +484,4 @@ export class Core implements CommandSink {
       "a thread of the MAC pool ended: start again, and report it if it comes back",
     );
   };
-}
-
-function round8(size: number): number {
-  return Math.ceil(size / 8) * 8;
 }

@@ -76,6 +76,8 @@ class HttpReply implements Reply {
   dirty = false;
   private bytes: Uint8Array | null = null;
   private response: HttpResponse | null;
+  /** What has come of the request's body, when it does not come at once. */
+  private parts: Buffer | null = null;
 
   constructor(response: HttpResponse) {
     this.response = response;
@@ -107,6 +109,35 @@ class HttpReply implements Reply {
 
   closed(): void {
     this.response = null;
+    this.dropParts();
+  }
+
+  /** Bytes of the body that have come. */
+  get bodySize(): number {
+    return this.parts?.length ?? 0;
+  }
+
+  /** Keeps a part of the body. What it is copied from is zeroed: it may hold card numbers. */
+  keep(chunk: ArrayBuffer): void {
+    const whole = Buffer.alloc(this.bodySize + chunk.byteLength);
+    const part = new Uint8Array(chunk);
+    whole.set(part, this.bodySize);
+    part.fill(0);
+    if (this.parts !== null) whole.set(this.parts);
+    this.dropParts();
+    this.parts = whole;
+  }
+
+  /** Hands over what was kept. */
+  takeBody(): ArrayBuffer {
+    const body = this.parts!.buffer as ArrayBuffer;
+    this.parts = null;
+    return body;
+  }
+
+  private dropParts(): void {
+    this.parts?.fill(0);
+    this.parts = null;
   }
 
   get open(): boolean {
@@ -278,19 +309,20 @@ export class Listener {
     reply: HttpReply,
     done: (body: ArrayBuffer | null) => void,
   ): void {
-    let parts: Buffer | null = null;
     let finished = false;
     response.onData((chunk, isLast) => {
       if (finished || !reply.open) return;
-      const size = (parts?.length ?? 0) + chunk.byteLength;
-      if (size > this.config.terminals.frameSizeMax) {
+      if (reply.bodySize + chunk.byteLength > this.config.terminals.frameSizeMax) {
         finished = true;
         done(null);
-      } else if (isLast) {
+      } else if (isLast && reply.bodySize === 0) {
         finished = true;
-        done(parts === null ? chunk : joined(parts, chunk));
+        done(chunk);
       } else {
-        parts = Buffer.concat([parts ?? Buffer.alloc(0), Buffer.from(chunk)]);
+        reply.keep(chunk);
+        if (!isLast) return;
+        finished = true;
+        done(reply.takeBody());
       }
     });
   }
@@ -306,13 +338,6 @@ function listenExclusively(
   const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number };
   const listen = app.listen as (...options: unknown[]) => unknown;
   listen.call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, listening);
-}
-
-function joined(parts: Buffer, chunk: ArrayBuffer): ArrayBuffer {
-  const whole = new Uint8Array(parts.length + chunk.byteLength);
-  whole.set(parts);
-  whole.set(new Uint8Array(chunk), parts.length);
-  return whole.buffer;
 }
 
 /** What the headers of a request say, as far as one can rely on it. */

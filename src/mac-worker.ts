@@ -1,7 +1,7 @@
 // A thread of the MAC pool: verifies and makes MACs over the shared arenas, in place. Keeps the
 // cipher objects of each key slot it has met and makes them anew when the slot's keys change.
 
-import { createMac, type Mac } from "../protocol/mac.js";
+import { createMac, type Mac, wipeScratch } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
 import {
   JOB_ARENA_WORD,
@@ -47,6 +47,7 @@ export default function run(task: MacTask): void {
     const base = i * JOB_WORDS;
     jobs[base + JOB_RESULT_WORD] = runJob(jobs, base);
   }
+  wipeScratch();
 }
 
 function runJob(jobs: Int32Array, base: number): number {

@@ -10,7 +10,6 @@ import {
   FRAME_SIZE_MIN,
   FRAME_VERSION,
 } from "../protocol/frame.js";
-import type { Mac } from "../protocol/mac.js";
 import { responseMti } from "../protocol/mti.js";
 import { REASON, RESPONSE_CODE_WORDS } from "../protocol/reason.js";
 import type { Arena } from "./arena.js";
@@ -56,12 +55,8 @@ export function beginResponse(
 }
 
 /** A frame that refuses a frame: no body, the reason's code; without a key unauthenticated. */
-export function refusalFrame(
-  slot: FrameSlot,
-  reason: number,
-  timeMs: number,
-  mac: Mac | null,
-): Uint8Array {
+export function refusalFrame(slot: FrameSlot, reason: number, timeMs: number): Uint8Array {
+  const mac = UNAUTHENTICATED_REASONS.has(reason) ? null : (slot.keys?.response ?? null);
   const bytes = new Uint8Array(FRAME_SIZE_MIN);
   const words = new Int32Array(bytes.buffer);
   const flags = mac === null ? FRAME_FLAG_UNAUTHENTICATED : 0;
@@ -78,7 +73,7 @@ export function refusalFrame(
 }
 
 /** Reasons told without a key: nothing of the frame was believed when they arose. */
-export const UNAUTHENTICATED_REASONS: ReadonlySet<number> = new Set([
+const UNAUTHENTICATED_REASONS: ReadonlySet<number> = new Set([
   REASON.TERMINAL_UNKNOWN,
   REASON.MAC_INVALID,
   REASON.NOT_SIGNED_ON,

@@ -1,7 +1,7 @@
 // Files that hold a secret as one line of text: made with mode 0600 and read only when no one but
 // the owner can. No error here holds any of the content.
 
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 const OTHERS_MASK = 0o077;
@@ -37,6 +37,11 @@ export function createSecretFile(path: string, what: string, text: string): void
  * to do when there is no such file.
  */
 export function readSecretFile(path: string, what: string, whenMissing: string): string {
+  return readSecretBytes(path, what, whenMissing).toString("utf8").trim();
+}
+
+/** The same as bytes as they stand, to be zeroed by the caller: a string stays until it is gone. */
+export function readSecretBytes(path: string, what: string, whenMissing: string): Buffer {
   let file: number;
   try {
     file = openSync(path, "r");
@@ -54,7 +59,8 @@ export function readSecretFile(path: string, what: string, whenMissing: string):
       );
     }
     if (size > SECRET_FILE_SIZE_MAX) throw new SecretError(`${what} ${path}: far too large`);
-    return readFileSync(file, "utf8").trim();
+    const bytes = Buffer.alloc(size);
+    return bytes.subarray(0, readSync(file, bytes, 0, size, 0));
   } finally {
     closeSync(file);
   }

@@ -123,6 +123,11 @@ export function post(
   });
 }
 
+/** URL of the HTTP transport beside that of the WebSocket. */
+export function httpUrlOf(terminalsUrl: string): string {
+  return terminalsUrl.replace(/^ws/, "http").replace(/\/v1\/.*$/, "/v1/messages");
+}
+
 export function httpExchange(url: string): Exchange {
   return async (frame) => (await post(url, frame)).body;
 }

@@ -2,6 +2,8 @@
 // must be found. What the false disk found in the stores stands here by itself, too.
 
 import { randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { BLOCK_HASH_START } from "../engine/state.js";
 import { Table } from "../engine/table.js";
@@ -14,10 +16,23 @@ import {
   FalseFile,
   NO_DISK_FAULTS,
 } from "./simulation/false-disk.js";
+import { MUTATIONS } from "./simulation/mutation-list.js";
 import { type RunResult, simulate } from "./simulation/simulation.js";
 import { Timeline } from "./simulation/timeline.js";
+import { ROOT } from "./source-text.js";
 
 const FIXED_SEEDS = [2, 4, 9];
+const SEEDS_WITH_ALL = 8;
+/** Messages by MTI and function code, commands, and faults of network, disk, process and clock. */
+const EVERYTHING = [
+  ...["use 100", "use 120", "use 400", "use 420"],
+  ...["management 1", "management 2", "management 101", "management 301"],
+  ...[0, 1, 2, 3, 4, 5, 6, 7].map((event) => `card event ${event}`),
+  ...["list-add", "list-remove", "terminal", "organisation", "catalogue"],
+  ...["frame lost", "frame repeated", "frame delayed", "frame cut", "frame changed"],
+  ...["a transaction will fail: write", "a transaction will fail: flush", "disk full"],
+  ...["power is cut", "it is killed", "it stopped itself", "a block is torn", "clock jumps"],
+];
 
 function held(result: RunResult): string {
   return [result.broken, ...result.trace].join("\n").trim();
@@ -36,6 +51,24 @@ t.test("a fresh seed: every promise holds", async (t) => {
   const seed = randomInt(2 ** 31);
   const result = await simulate(seed);
   t.equal(held(result), "", `seed ${seed}: npm run simulate -- --seed ${seed} --seconds 0`);
+});
+
+t.test("everything that can be sent, asked or can strike is in a few seeds", async (t) => {
+  const counted = new Set<string>();
+  for (let seed = 1; seed <= SEEDS_WITH_ALL; seed++) {
+    const result = await simulate(seed);
+    t.equal(held(result), "", `seed ${seed}`);
+    for (const name of Object.keys(result.counted)) counted.add(name);
+  }
+  t.same([...counted].sort(), [...EVERYTHING].sort());
+});
+
+t.test("the faults seeded into it still have their place in the code", async (t) => {
+  t.ok(MUTATIONS.length >= 20);
+  for (const { name, file, from } of MUTATIONS) {
+    const code = readFileSync(join(ROOT, "dist", file), "utf8");
+    t.equal(code.split(from).length - 1, 1, name);
+  }
 });
 
 t.test("the same seed is the same run, byte for byte", async (t) => {

@@ -3,11 +3,14 @@
 //
 // Exemption lists only shrink: an exemption that is no longer needed fails the test, too.
 
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import t from "tap";
 import {
   exportedNames,
   filesBelow,
   functionSpans,
+  ROOT,
   readSource,
   readText,
   resolveSpecifier,
@@ -170,6 +173,32 @@ t.test("each folder says what it is, with one picture", async (t) => {
     t.ok(lines.length <= 50, `${folder}/README.md fits on a screen`);
   }
 });
+
+t.test("links between documents lead somewhere", async (t) => {
+  const findings = documents.flatMap((path) => {
+    const links = [...readText(path).matchAll(/\]\(([^)#\s]+)(?:#[^)\s]*)?\)/g)];
+    const local = links.map((match) => match[1]!).filter((link) => !/^[a-z]+:/.test(link));
+    return local
+      .filter((link) => !existsSync(join(ROOT, dirname(path), link)))
+      .map((link) => `${path} links to ${link}, which is not there`);
+  });
+  t.same(findings, []);
+});
+
+t.test("each promise names the tests that attack it", async (t) => {
+  const promises = section(readText("docs/GUARANTEES.md"), "Promises")
+    .split(/^(?=\*\*)/m)
+    .slice(1);
+  t.ok(promises.length >= 7);
+  for (const promise of promises) {
+    const name = promise.split("**")[1]!;
+    t.match(promise, /\]\(\.\.\/test\/[\w./-]+\.ts\)/, name);
+  }
+});
+
+function section(text: string, heading: string): string {
+  return text.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+}
 
 t.test("words are the field's", async (t) => {
   const files = [...sources.map((file) => file.path), ...documents, "package.json", ".ci/run"];

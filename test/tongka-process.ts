@@ -27,6 +27,8 @@ export interface ServerProcess {
   child: ChildProcess;
   terminalsUrl: string;
   controlUrl: string;
+  /** What it has written on standard error so far. */
+  messages(): string;
   /** Sends a signal; resolves to the exit code. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** Resolves when it has ended, by itself or not. */
@@ -67,8 +69,12 @@ export function tongka(
 }
 
 /** Runs `tongka serve` on ports the system chooses; resolves when it serves. */
-export async function serve(args: readonly string[]): Promise<ServerProcess> {
-  const server = await serveOrEnd(args, {});
+export async function serve(
+  args: readonly string[],
+  nodeFlags: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<ServerProcess> {
+  const server = await serveOrEnd(args, environment, () => {}, nodeFlags);
   if ("code" in server) throw new Error(`the server ended at once: ${server.stderr}`);
   return server;
 }
@@ -81,10 +87,16 @@ export async function serveOrEnd(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
   spawned: (child: ChildProcess) => void = () => {},
+  nodeFlags: readonly string[] = [],
 ): Promise<ServerProcess | Ended> {
   const ports = ["--terminals-port", "0", "--control-port", "0"];
-  const child = start(["serve", "--json", "--log-level", "warn", ...ports, ...args], environment);
+  const flags = ["serve", "--json", "--log-level", "warn", ...ports, ...args];
+  const child = start(flags, environment, nodeFlags);
   spawned(child);
+  let messages = "";
+  child.stderr.on("data", (chunk) => {
+    messages += chunk;
+  });
   const ended = endOf(child);
   const line = once(createInterface({ input: child.stdout }), "line", {
     signal: AbortSignal.timeout(START_DEADLINE_MS),
@@ -98,7 +110,7 @@ export async function serveOrEnd(
     child.kill(signal);
     return (await ended).code;
   };
-  return { child, ...JSON.parse(first[0]), end, ended };
+  return { child, ...JSON.parse(first[0]), messages: () => messages, end, ended };
 }
 
 function endOf(child: Child): Promise<Ended> {
@@ -113,9 +125,13 @@ function endOf(child: Child): Promise<Ended> {
   });
 }
 
-function start(args: readonly string[], environment: NodeJS.ProcessEnv): Child {
+function start(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  nodeFlags: readonly string[] = [],
+): Child {
   const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("TONGKA_"));
-  return spawn(process.execPath, [MAIN, ...args], {
+  return spawn(process.execPath, [...nodeFlags, MAIN, ...args], {
     env: { ...Object.fromEntries(clean), NODE_OPTIONS: "", ...environment },
     stdio: ["pipe", "pipe", "pipe"],
   });

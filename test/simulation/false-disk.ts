@@ -46,6 +46,8 @@ export class FalseFile {
   private durable = new Map<Key, Buffer>();
   /** Written and not flushed, oldest first. */
   unflushed: Operation[][] = [];
+  /** No write succeeds until then. */
+  fullUntilUs = 0;
   /** Told of what became durable. */
   flushed: (operations: readonly Operation[]) => void = () => {};
 
@@ -172,7 +174,7 @@ export class FalseDatabase implements Database<Key> {
 
   private decideFault(transaction: Transaction): void {
     const { chance, faults } = this;
-    if (this.failing) transaction.fails = "write";
+    if (this.failing || this.timeline.nowUs < this.file.fullUntilUs) transaction.fails = "write";
     else if (chance.hit(faults.failWrite)) transaction.fails = "write";
     else if (chance.hit(faults.failFlush)) transaction.fails = "flush";
     if (transaction.fails === "flush") this.failing = true;

@@ -219,6 +219,8 @@ export class Gate {
   private sendFrame(mti: number, count: number, body: Uint8Array, functionCode: number): string {
     const session = this.session!;
     const { auditor } = this.world;
+    const sort = mti === MANAGEMENT ? `management ${functionCode}` : `use ${mti.toString(16)}`;
+    this.world.count(sort);
     const frame = {
       senderId: this.registration.terminalId,
       keyGeneration: session.generation,
@@ -256,6 +258,7 @@ export class Gate {
   }
 
   private sendOutside(record: Management): void {
+    this.world.count(`management ${record.functionCode}`);
     const body = new Uint8Array(64);
     writeManagement(body, 0, record);
     const senderId = this.registration.terminalId;

@@ -131,7 +131,10 @@ export class Life {
         chance,
         faults,
         () => this.host.alive,
-        (text) => trace.note(name, text),
+        (text) => {
+          trace.note(name, text);
+          this.world.count(text);
+        },
       );
       this.databases.push(database);
       return database as unknown as Database<K>;

@@ -11,7 +11,7 @@ import { MUTATIONS, type Mutation } from "./mutation-list.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const FIRST_SEED = 1;
-const RUNS_MAX = 60;
+const RUNS_MAX = 400;
 const MINUTES_MAX = 5;
 
 const only = process.argv[2];

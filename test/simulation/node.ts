@@ -86,6 +86,7 @@ export class SimulatedNode {
       bytes.fill(0, chance.below(bytes.length - 1) & ~7);
       if (Buffer.compare(bytes, next.value!) === 0) continue;
       this.tornKey = next.key as number;
+      world.count("a block is torn");
       file.visible.set(this.tornKey, bytes);
     }
   }
@@ -123,6 +124,7 @@ export class SimulatedNode {
   private ended(how: string): void {
     const { world } = this;
     const stopped = this.life?.host.stoppedBecause;
+    world.count(how);
     world.trace.note("node", stopped ? `${how}: ${stopped}` : how);
     this.life = null;
     world.dead = true;

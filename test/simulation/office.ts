@@ -148,6 +148,9 @@ export class Office {
     const bytes = Buffer.concat(batch.orders.map((order) => order.bytes));
     const { kind } = batch.orders[0]!;
     const { trace } = this.world;
+    for (const { intent } of batch.orders) {
+      this.world.count(intent.kind === "card" ? `card event ${intent.event}` : intent.kind);
+    }
     trace.note("command", `${batch.orders.length} of kind ${kind} given`);
     void life
       .execute({ kind, count: batch.orders.length, bytes })

@@ -31,6 +31,8 @@ export interface Plan {
   checkpointMs: number;
   commandMs: number;
   clockMs: number;
+  /** The disk is full now and then. */
+  fullMs: number;
   restartMs: number;
   /** A terminal begins something new every so often. */
   tapMs: number;
@@ -81,6 +83,7 @@ export function drawPlan(chance: Chance): Plan {
     restartMs: chance.pick([5, 50]),
     tapMs: chance.pick([3, 10]),
     recordsMax: chance.pick([1, 6, 40]),
+    fullMs: chance.pick([200, 1e9, 1e9, 1e9]),
     lengthMs: 3000,
   };
 }
@@ -103,6 +106,7 @@ function drawConfig(chance: Chance): Config {
       sessionsMax: chance.pick([8, 100, 100]),
       recordsInFlightMax: chance.pick([50, 200, 1000]),
       recordsPerFrameMax,
+      answerMs: 5,
     },
     session: {
       seconds: chance.pick([60, 3600, 86_400]),

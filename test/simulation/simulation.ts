@@ -33,6 +33,8 @@ export interface RunResult {
   crashes: number;
   checkpoints: number;
   blocks: number;
+  /** How often what was sent, asked or struck, by its name. */
+  counted: Record<string, number>;
 }
 
 /** Runs a seed to its end. Never throws for what the node does: that is in the result. */
@@ -85,6 +87,7 @@ class Simulation {
     this.plan();
     while (world.timeline.nowUs < world.plan.lengthMs * 1000) await step();
     world.healed = true;
+    for (const file of [world.journalFile, world.tablesFile]) file.fullUntilUs = 0;
     world.trace.note("run", "faults end");
     this.node.crash(false);
     await this.settle(step);
@@ -108,6 +111,7 @@ class Simulation {
       crashes: this.node.crashes,
       checkpoints: this.node.checkpoints,
       blocks: auditor.history.blocks.length,
+      counted: this.world.counted,
     };
   }
 
@@ -161,6 +165,7 @@ class Simulation {
       // A checkpoint of what is just being committed.
       if (chance.hit(0.2)) world.timeline.after(chance.below(800), () => this.node.checkpoint());
     });
+    this.again(plan.fullMs, () => this.fillDisk());
     this.again(300, () => {
       if (!world.healed) chance.pick(this.gates).restart();
     });
@@ -168,8 +173,20 @@ class Simulation {
       if (world.healed) return;
       const byMs = chance.pick([1, 60, 3_600, 3_600, 14_400, 86_400, -1, -3_600, -86_400]) * 1000;
       world.trace.note("clock", `jumps by ${byMs} ms`);
+      world.count("clock jumps");
       clock.jump(Math.abs(byMs) === DAY_MS ? byMs + chance.below(1000) : byMs);
     });
+  }
+
+  private fillDisk(): void {
+    const { world } = this;
+    if (world.healed) return;
+    world.count("disk full");
+    world.trace.note("disk", "is full");
+    const untilUs = world.timeline.nowUs + world.chance.between(1_000, 200_000);
+    world.tablesFile.fullUntilUs = untilUs;
+    // Journal and tables may be on two disks.
+    if (world.chance.hit(0.5)) world.journalFile.fullUntilUs = untilUs;
   }
 
   private again(meanMs: number, run: () => void): void {
@@ -187,20 +204,27 @@ class Simulation {
       this.arrive(gate, bytes, false, 100);
       return;
     }
-    if (chance.hit(network.lost)) return;
-    const copies = chance.hit(network.repeated) ? 2 : 1;
+    if (this.strikes("lost", network.lost)) return;
+    const copies = this.strikes("repeated", network.repeated) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const changed = Uint8Array.from(bytes);
-      const tampered = chance.hit(network.changed);
+      const tampered = this.strikes("changed", network.changed);
       if (tampered) changed[chance.below(bytes.length)]! ^= 1 << chance.below(8);
-      const cut = chance.hit(network.cut) ? chance.below(bytes.length) : bytes.length;
+      const cut = this.strikes("cut", network.cut) ? chance.below(bytes.length) : bytes.length;
       this.arrive(gate, changed.slice(0, cut), tampered, this.delayUs());
     }
   }
 
+  /** Whether a fault of the network strikes. */
+  private strikes(fault: string, rate: number): boolean {
+    const hit = this.world.chance.hit(rate);
+    if (hit) this.world.count(`frame ${fault}`);
+    return hit;
+  }
+
   private delayUs(): number {
     const { chance, plan } = this.world;
-    return chance.between(20, chance.hit(plan.network.delayed) ? 90_000 : 300);
+    return chance.between(20, this.strikes("delayed", plan.network.delayed) ? 90_000 : 300);
   }
 
   private arrive(gate: Gate, bytes: Uint8Array, tampered: boolean, delayUs: number): void {

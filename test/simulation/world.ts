@@ -23,6 +23,8 @@ export class World {
   healed = false;
   /** No node lives. */
   dead = true;
+  /** How often what was sent, asked or struck, by its name. */
+  readonly counted: Record<string, number> = {};
 
   constructor(seed: number, print: ((line: string) => void) | null) {
     this.chance = new Chance(seed);
@@ -32,6 +34,10 @@ export class World {
     const { rules, config } = this.plan;
     this.auditor = new Auditor(rules, config.limits, () => this.clock.latestMs);
     this.vault = new KeyVault(deriveVaultKeys(this.chance.bytes(32)));
+  }
+
+  count(name: string): void {
+    this.counted[name] = (this.counted[name] ?? 0) + 1;
   }
 
   /** Plans `run` once, after a time that is `meanMs` on average. */

@@ -121,7 +121,9 @@ export function terminalRoutes(context: ControlContext): Route[] {
       // One after another: a key's version is the one before plus one.
       handle: ({ body }) => {
         const change = last.then(() => changeTerminal(context, body));
-        last = change.catch(() => undefined);
+        // Not the change itself: it may hold a new key, and would keep it until the next change.
+        const ended = () => undefined;
+        last = change.then(ended, ended);
         return change;
       },
     }),

@@ -1,0 +1,26 @@
+// The load tests by their names, in the order in which they run.
+
+import { CONNECTIONS_CASE } from "./connections-case.js";
+import { OVERLOAD, OVERLOAD_SINGLE } from "./overload-case.js";
+import { type Amount, type LoadCase, Report } from "./report.js";
+import { SOAK } from "./soak-case.js";
+import { STALL } from "./stall-case.js";
+
+export const LOAD_CASES: readonly LoadCase[] = [
+  OVERLOAD,
+  OVERLOAD_SINGLE,
+  CONNECTIONS_CASE,
+  STALL,
+  SOAK,
+];
+
+/** Runs a case; what it says goes to `say`. */
+export async function runLoadCase(
+  loadCase: LoadCase,
+  amount: Amount,
+  say: (line: string) => void,
+): Promise<Report> {
+  const report = new Report(loadCase.name, (line) => say(`${loadCase.name}: ${line}`));
+  await loadCase.run(report, amount);
+  return report;
+}

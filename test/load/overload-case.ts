@@ -1,0 +1,188 @@
+// Overload: a multiple of what the server can do is offered in an open loop, then a quarter of it.
+//
+// What must hold anywhere: every frame has one answer, what was not refused is approved and counted
+// once, memory is bounded, and a refusal does not wait for others' work. What hangs on the machine:
+// how soon.
+
+import { Run } from "../../bench/case.js";
+import { makeFrames } from "../../bench/frames.js";
+import { type PacedFigures, type PacedLoad, pacedFrameCount, runPaced } from "../../bench/paced.js";
+import { Server } from "../../bench/server.js";
+import { type LoadTerminal, openTerminals } from "../../bench/terminal.js";
+import { framePlans, loadServer } from "../../bench/wire.js";
+import { terminalIdOf } from "../../bench/world.js";
+import { ownBytes, watchMemory } from "./process-figures.js";
+import type { Amount, LoadCase, Report } from "./report.js";
+
+const FACTOR = 3;
+/** Part of the capacity that is offered afterwards. */
+const NORMAL_PART = 0.25;
+const CAPACITY = { connections: 32, inFlight: 16 };
+const CAPACITY_FRAMES = 12_000;
+const TERMINALS = 64;
+const AFTER_TERMINALS = 8;
+const RUN_LENGTH = 16;
+const CARDS = 100_000;
+const ANSWER_MS_MAX = 20;
+/** A remembered use with its index, and what buffers, arenas and garbage may take besides. */
+const USE_BYTES_MAX = 110;
+const OTHER_BYTES_MAX = 256 * 1024 * 1024;
+const USES_PER_SECOND_MAX = 1_000_000;
+
+export const OVERLOAD: LoadCase = {
+  name: "overload",
+  text: "three times the capacity in frames of eight uses, then a quarter of it",
+  seconds: 60,
+  run: (report, amount) => overload(report, amount, 8),
+};
+
+export const OVERLOAD_SINGLE: LoadCase = {
+  name: "overload-single",
+  text: "three times the capacity in frames of one use, then a quarter of it",
+  seconds: 20,
+  run: (report, amount) => overload(report, amount, 1),
+};
+
+/** A part of the load: its terminals and what they send. */
+interface Part {
+  load: PacedLoad;
+  uses: number;
+}
+
+async function overload(report: Report, amount: Amount, records: number): Promise<void> {
+  const { seconds, short } = amount;
+  const server = await Server.start({
+    terminalCount: CAPACITY.connections + TERMINALS + 2 * AFTER_TERMINALS,
+    cardCount: short ? 1000 : CARDS,
+    usesMax: Math.ceil((seconds + 10) * USES_PER_SECOND_MAX),
+    // The generator takes the other core. Little room in a short run: it must be overloaded.
+    flags: { "crypto.workers": 0, ...(short ? { "limits.recordsInFlightMax": 4096 } : {}) },
+  });
+  try {
+    const capacity = await measured(report, server, records, short);
+    const parts = await makeParts(report, server, capacity, records, seconds, short);
+    const before = ownBytes(server.host.ready.pid);
+    const most = watchMemory(server.host.ready.pid);
+    report.say(`${Math.round(parts[0]!.load.rate)} frames a second for ${seconds} s`);
+    const run = () => Promise.all(parts.map(({ load }) => runPaced(load)));
+    const { result, approved } = await server.underLoad(run);
+    judge(report, parts, result as [PacedFigures, PacedFigures, PacedFigures], approved, records);
+    judgeMemory(report, most() - before, approved);
+    for (const { load } of parts) for (const terminal of load.terminals) terminal.close();
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Uses a second in a closed loop. */
+async function measured(report: Report, server: Server, records: number, short: boolean) {
+  const settings = { scale: 1, large: false, alone: true, configuration: {} };
+  const run = new Run(report.caseName, settings, report.say);
+  const frameCount = short ? 500 : CAPACITY_FRAMES;
+  const shape = { ...CAPACITY, recordsPerFrame: records };
+  const figures = await loadServer(run, server, shape, { frameCount, seconds: short ? 0.5 : 4 });
+  report.figure("capacity", figures.usesPerSecond, "uses/s");
+  return figures.usesPerSecond;
+}
+
+/** The overload, the second after it, and what follows. */
+async function makeParts(
+  report: Report,
+  server: Server,
+  capacity: number,
+  records: number,
+  seconds: number,
+  short: boolean,
+): Promise<Part[]> {
+  let first = CAPACITY.connections;
+  const part = async (count: number, rate: number, forSeconds: number, delayMs: number) => {
+    const idOf = (
+      (from: number) => (i: number) =>
+        terminalIdOf(from + i)
+    )(first);
+    first += count;
+    const terminals = await openTerminals(server.terminalsUrl, count, idOf);
+    const frameCount = pacedFrameCount(rate, forSeconds, count, RUN_LENGTH);
+    report.say(`making ${frameCount * count} frames`);
+    const messages = messagesOf(terminals, records, frameCount, server.cardCount);
+    const uses = frameCount * count * records;
+    const load = { terminals, messages, rate, delayMs, runLength: RUN_LENGTH, overload: true };
+    return { load, uses };
+  };
+  const normal = (NORMAL_PART * capacity) / records;
+  return [
+    await part(TERMINALS, (FACTOR * capacity) / records, seconds, 0),
+    await part(AFTER_TERMINALS, normal, 1, seconds * 1000),
+    await part(AFTER_TERMINALS, normal, short ? 1 : 5, seconds * 1000 + 1000),
+  ];
+}
+
+function messagesOf(
+  terminals: readonly LoadTerminal[],
+  records: number,
+  frameCount: number,
+  cardCount: number,
+) {
+  const plans = framePlans(terminals.length, records, frameCount, cardCount);
+  return terminals.map((terminal, i) => {
+    return makeFrames({ ...plans[i]!, terminalId: terminal.terminalId }, terminal.keys);
+  });
+}
+
+function judge(
+  report: Report,
+  parts: readonly Part[],
+  [over, next, later]: [PacedFigures, PacedFigures, PacedFigures],
+  approved: number,
+  records: number,
+): void {
+  const all = [over, next, later];
+  const frames = parts.reduce((sum, { uses }) => sum + uses / records, 0);
+  const sumOf = (of: (each: PacedFigures) => number) => all.reduce((sum, f) => sum + of(f), 0);
+  const accepted = sumOf(({ latencies }) => latencies.count);
+  const refused = sumOf(({ refusals }) => refusals.count);
+  const declined = parts
+    .flatMap(({ load }) => load.terminals)
+    .reduce((sum, terminal) => sum + terminal.declined, 0);
+  const { rate } = parts[0]!.load;
+  report.figure("offered", rate * records, "uses/s");
+  report.figure(
+    "accepted",
+    (over.latencies.count * rate * records) / (parts[0]!.uses / records),
+    "uses/s",
+  );
+  report.figure("frames offered", frames, "frames");
+  report.figure("refused with 91", refused, "frames");
+  for (const [name, each] of Object.entries({
+    "accepted answers": over.latencies,
+    refusals: over.refusals,
+    "frames left late by": over.lags,
+    "a second later": later.latencies,
+  })) {
+    for (const p of [50, 99]) report.figure(`${name}, p${p}`, each.at(p) / 1000, "ms");
+  }
+  report.check("every frame has one answer: taken or 91", accepted + refused === frames);
+  report.check("what was taken is approved, and counted once", approved === accepted * records);
+  report.check("nothing was declined", declined === 0);
+  report.check("what is too much is refused", over.refusals.count > 0);
+  report.check("and some is taken all the while", over.latencies.count > 0);
+  const sooner = over.refusals.at(50) <= over.latencies.at(50);
+  report.check("a refusal does not wait for what was taken", sooner);
+  report.timed(
+    `accepted answers keep p99 under ${ANSWER_MS_MAX} ms`,
+    over.latencies.at(99) < ANSWER_MS_MAX * 1000,
+  );
+  report.timed("refused at once: p99 under 20 ms", over.refusals.at(99) < ANSWER_MS_MAX * 1000);
+  report.timed("a second after it, nothing is refused", later.refusals.count === 0);
+  report.timed(
+    `a second after it, p99 is under ${ANSWER_MS_MAX} ms`,
+    later.latencies.at(99) < ANSWER_MS_MAX * 1000,
+  );
+}
+
+function judgeMemory(report: Report, grownBytes: number, uses: number): void {
+  const allowed = OTHER_BYTES_MAX + uses * USE_BYTES_MAX;
+  report.figure("memory grew by", grownBytes / 1e6, "MB");
+  report.figure("of which remembered uses may take", (uses * USE_BYTES_MAX) / 1e6, "MB");
+  report.check("memory is bounded", grownBytes < allowed);
+}
