@@ -116,7 +116,10 @@ function startWatch(node: Node, log: Logger): { stop(): void } {
   const gauges = setInterval(() => setGauges(node), GAUGES_MS);
   const disk = setInterval(() => void watchDisk(node), DISK_MS);
   checkpointer.start(config.journal.checkpointSeconds, (error) => {
-    log.error({ err: error }, "a checkpoint failed: restart when the disk is well");
+    log.error(
+      { err: error },
+      "a checkpoint failed, and no more are made: restart when the disk is well",
+    );
   });
   return {
     stop: () => {
