@@ -57,9 +57,9 @@ export class Holders {
     this.setBit(row, listed);
   }
 
-  /** After loading: index and bits from the rows. */
-  rebuild(): void {
-    this.index.rebuild(null);
+  /** After loading: the bits from the rows, and the index unless it was made beside. */
+  rebuild(indexed: boolean): void {
+    if (!indexed) this.index.rebuild(null);
     this.listedBits.fill(0);
     for (let row = 1; row < this.table.rowCount; row++) {
       const flags = this.table.words[row * HOLDER_WORDS + HOLDER_FLAGS_WORD]!;

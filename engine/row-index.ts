@@ -116,6 +116,20 @@ export class RowIndex {
     }
   }
 
+  /** The slots of an index that was just rebuilt, for `adopt` in another thread. */
+  get filledSlots(): Int32Array {
+    assert(this.oldSlots === null, "the index was just rebuilt");
+    return this.slots;
+  }
+
+  /** Takes the slots that another thread has rebuilt from all rows of the same table. */
+  adopt(slots: Int32Array): void {
+    this.slots = slots;
+    this.oldSlots = null;
+    this.rowCount = this.table.rowCount - 1;
+    this.usedCount = this.rowCount;
+  }
+
   /** Bytes of the index. */
   get size(): number {
     return this.slots.byteLength + (this.oldSlots?.byteLength ?? 0);

@@ -112,16 +112,19 @@ export class State {
     return { ...this.registers, timeMs: this.settledTimeMs };
   }
 
-  /** Rebuilds everything derived, after the tables, documents and registers were loaded. */
-  rebuild(): void {
+  /**
+   * Rebuilds everything derived, after the tables, documents and registers were loaded; of the
+   * indexes of cards and holders, those that are not there yet.
+   */
+  rebuild(indexed: readonly Table[] = []): void {
     const { timeMs } = this.registers;
     this.settledTimeMs = timeMs;
     this.nowSeconds = Math.floor(timeMs / 1000);
     this.today = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
     this.businessDate = timeMs === 0 ? 0 : businessDateAt(timeMs, this.limits.businessDay);
     this.settledDate = this.businessDate;
-    this.cards.index.rebuild(null);
-    this.holders.rebuild();
+    if (!indexed.includes(this.cards.table)) this.cards.index.rebuild(null);
+    this.holders.rebuild(indexed.includes(this.holders.table));
     this.blacklist.rebuild();
     this.parties.rebuild();
     this.sessions.recount(this.nowSeconds);

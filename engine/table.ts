@@ -20,22 +20,24 @@ import {
 } from "./snapshot.js";
 
 export class Table {
-  words: Int32Array;
   /** Rows in use, row 0 included. */
   rowCount = 1;
   private pageStates: Uint8Array;
   private snapshot: Snapshot | null = null;
   private checkpointing = false;
 
-  /** `id` (0..255) names the table in storage; `rowsMax` is the most rows, row 0 included. */
+  /**
+   * `id` (0..255) names the table in storage; `rowsMax` is the most rows, row 0 included; `words`
+   * are those of another thread's table.
+   */
   constructor(
     readonly id: number,
     readonly name: string,
     readonly rowWords: number,
     readonly rowsMax: number,
+    public words = reserve(rowsMax * rowWords),
   ) {
     assert(rowsMax > 1 && rowsMax < 2 ** 31, "table rows are in range");
-    this.words = reserve(rowsMax * rowWords);
     this.pageStates = this.newPageStates();
     this.touch(0);
   }

@@ -10,8 +10,9 @@ import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit } from "./database.js";
 import { systemHost } from "./host.js";
+import { loadBeside } from "./load-beside.js";
 import { Metrics } from "./metrics.js";
-import { recover } from "./recover.js";
+import { newEngine, recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
 import { checkRules } from "./rules.js";
 import { JournalStore, TableStore } from "./storage.js";
@@ -53,7 +54,10 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   const tables = new TableStore(config.data);
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
-    const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
+    const engine = newEngine(config);
+    const loaded = await loadBeside(config.data, tables, engine.state);
+    const recovery = recover(config, journal, tables, engine, loaded);
+    const { checkpointPosition, blocksReplayed } = recovery;
     await journal.confirm();
     const host = systemHost(options.clock);
     const core = new Core({ config, engine, journal, vault, metrics, host });

@@ -82,6 +82,12 @@ export class JournalStore {
   }
 }
 
+/** What reading a table told besides its rows: the slot of each page, keys to be removed. */
+export interface TableReading {
+  slots: Uint8Array;
+  unfinished: number[];
+}
+
 /** Which slot of each page of a table the last complete checkpoint uses, and the one being made. */
 interface Slots {
   complete: Uint8Array;
@@ -108,24 +114,39 @@ export class TableStore {
 
   /** Loads a table as it was at `position`. */
   loadTable(table: Table, position: number, rowCount: number): void {
-    const { complete, next } = this.slotsOf(table);
+    const reading = this.readTable(table, position, rowCount);
+    table.loaded(rowCount);
+    this.adopt(table, reading);
+  }
+
+  /** Reads the pages of a table as it was at `position`; `adopt` is to be told of the result. */
+  readTable(table: Table, position: number, rowCount: number): TableReading {
     const pageCount = Math.ceil(rowCount / PAGE_ROWS);
+    const slots = new Uint8Array(pageCount);
+    const unfinished: number[] = [];
     const start = table.id * TABLE_KEY_RANGE;
     const pages = new Float64Array(pageCount).fill(-1);
     for (const key of this.store.getKeys({ start, end: start + TABLE_KEY_RANGE })) {
       const page = Math.floor(((key as number) - start) / 2);
       const value = this.store.getBinaryFast(key)!;
       const written = value.readDoubleLE(0);
-      if (written > position) this.dropUnfinished(key as number);
+      if (written > position) unfinished.push(key as number);
       if (written > position || page >= pageCount || written <= pages[page]!) continue;
       pages[page] = written;
-      complete[page] = ((key as number) - start) % 2;
+      slots[page] = ((key as number) - start) % 2;
       table.loadPage(page, value.subarray(PAGE_HEADER_SIZE, value.length));
     }
     if (pages.includes(-1))
       throw new Error(`table ${table.name}: a page of the checkpoint is gone`);
-    next.set(complete);
-    table.loaded(rowCount);
+    return { slots, unfinished };
+  }
+
+  /** Goes on from what was read, here or beside: `table` holds its rows. */
+  adopt(table: Table, { slots, unfinished }: TableReading): void {
+    const { complete, next } = this.slotsOf(table);
+    complete.set(slots);
+    next.set(slots);
+    for (const key of unfinished) this.dropUnfinished(key);
   }
 
   /**
