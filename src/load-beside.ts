@@ -1,6 +1,6 @@
-// Loading the two large tables of a checkpoint at once: cards here, holders in a thread beside, each
-// with its index. Most of a restart is the kernel giving memory page by page and slots of the index
-// being written at random, and both go on two cores as well as on one.
+// Loading the two large tables of a checkpoint at once: cards here, holders in a thread beside,
+// each with its index. Most of a restart is the kernel giving memory page by page and slots of the
+// index being written at random, and both go on two cores as well as on one.
 //
 // Invariant: whoever loads a table, the result is the same; recovery goes on from there alone.
 

@@ -1,5 +1,5 @@
-// The thread beside a restart: reads one table of the last checkpoint into the shared memory that it
-// was given, and makes the index over the first four words of its rows.
+// The thread beside a restart: reads one table of the last checkpoint into the shared memory that
+// it was given, and makes the index over the first four words of its rows.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { RowIndex } from "../engine/row-index.js";

@@ -132,6 +132,9 @@ export class TableStore {
       const written = value.readDoubleLE(0);
       if (written > position) unfinished.push(key as number);
       if (written > position || page >= pageCount || written <= pages[page]!) continue;
+      if ((value.length - PAGE_HEADER_SIZE) % (table.rowWords * WORD_SIZE) !== 0) {
+        throw new Error(otherLayout(table.name));
+      }
       pages[page] = written;
       slots[page] = ((key as number) - start) % 2;
       table.loadPage(page, value.subarray(PAGE_HEADER_SIZE, value.length));
@@ -251,6 +254,11 @@ export class TableStore {
     assert(slots.complete.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
     return slots;
   }
+}
+
+function otherLayout(name: string): string {
+  const what = `table ${name} was written with rows of another size`;
+  return `${what}: remove the folder "tables" in the data folder, and the journal is replayed`;
 }
 
 /** Blocks are read through Int32Array: a buffer that is not aligned is copied. */

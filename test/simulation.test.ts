@@ -147,3 +147,18 @@ t.test("checkpoints end with one that cannot be written, and say so once", async
   kit.seal();
   kit.state.invariants();
 });
+
+t.test("pages with rows of another size are refused", async (t) => {
+  const timeline = new Timeline();
+  const tables = new TableStore("", disk(new FalseFile(), timeline).open);
+  const table = new Table(1, "cards", 12, 300);
+  const buffer = tables.takeBuffer(table.pageWords)!;
+  tables.putPage({ table, page: 0, wordCount: table.pageWords }, buffer, 1);
+  await runOut(timeline);
+  tables.loadTable(table, 1, 2);
+  const narrow = new Table(1, "cards", 7, 300);
+  t.throws(
+    () => tables.loadTable(narrow, 1, 2),
+    /rows of another size: remove the folder "tables"/,
+  );
+});
