@@ -36,6 +36,8 @@ export interface Node {
 export interface NodeOptions {
   /** Milliseconds since 1970 UTC, in place of the system's clock. */
   clock?: () => number;
+  /** Called when the folder is this process's and sound so far, before tables are loaded. */
+  opening?: (early: Pick<Node, "metrics" | "vaultKeys">) => void;
 }
 
 /** Opens a data folder that `tongka init` has made. Throws one-line errors. */
@@ -54,6 +56,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   const tables = new TableStore(config.data);
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
+    options.opening?.({ metrics, vaultKeys });
     const engine = newEngine(config);
     const loaded = await loadBeside(config.data, tables, engine.state);
     const recovery = recover(config, journal, tables, engine, loaded);
