@@ -16,6 +16,9 @@ const LARGE_SIZES = [...SIZES, 100_000_000];
 const SHAPE: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4 };
 const FRAMES = 1600;
 const SECONDS = 3;
+/** What goes on while a checkpoint is made: one gate that sends use after use. */
+const LIGHT: Shape = { connections: 1, recordsPerFrame: 1, inFlight: 1 };
+const LIGHT_FRAMES = 200_000;
 const CHECKPOINT_SECONDS = 86_400;
 
 export const SCALE: BenchCase = {
@@ -35,9 +38,9 @@ async function atCount(run: Run, count: number): Promise<void> {
   const folder = makeFolder();
   const frameCount = run.amount(FRAMES, 5);
   const plan: ServerPlan = {
-    terminalCount: SHAPE.connections,
+    terminalCount: SHAPE.connections + LIGHT.connections,
     cardCount: count,
-    usesMax: usesOf(SHAPE, frameCount),
+    usesMax: usesOf(SHAPE, frameCount) + usesOf(LIGHT, run.amount(LIGHT_FRAMES, 5)),
     flags: { "journal.checkpointSeconds": CHECKPOINT_SECONDS },
   };
   try {
@@ -67,11 +70,8 @@ async function fill(run: Run, folder: string, plan: ServerPlan): Promise<void> {
   const what = `${count} cards from CSV, on disk`;
   run.record({ name: `${count}/import`, text: what, value: rate, unit: "cards/s" });
   run.say("making a checkpoint");
-  const checkpoint = await server.host.ask<CheckpointFigures>("checkpoint");
-  const slices = `${checkpoint.slices} slices, ${checkpoint.slow} of them over 1 ms`;
-  const turn = `longest turn of the loop ${checkpoint.longestTurnMs.toFixed(1)} ms`;
-  const text = `${slices}; ${turn}`;
-  run.record({ name: `${count}/checkpoint`, text, value: checkpoint.seconds, unit: "s" });
+  const figures = await server.host.ask<CheckpointFigures>("checkpoint");
+  checkpoint(run, `${count}/checkpoint`, "", figures);
   await server.host.stop();
 }
 
@@ -104,9 +104,35 @@ async function restart(
     const cost = figures.cpuMicrosecondsPerUse;
     run.record({ name: `${count}/server-cpu`, text: cpu, value: cost, unit: "us" });
     memory(run, count, await host.ask<MemoryFigures>("memory"));
+    await checkpointUnderLoad(run, count, server! as Server);
   } finally {
     await host.stop();
   }
+}
+
+/** A checkpoint of what the load has changed, while one gate goes on; memory is told again. */
+async function checkpointUnderLoad(run: Run, count: number, server: Server): Promise<void> {
+  run.say("making a checkpoint under load");
+  let making: Promise<CheckpointFigures> | null = null;
+  await loadServer(run, server, LIGHT, {
+    frameCount: run.amount(LIGHT_FRAMES, 5),
+    seconds: run.seconds(SECONDS),
+    firstTerminal: SHAPE.connections,
+    before: async () => {
+      making = server.host.ask<CheckpointFigures>("checkpoint");
+    },
+  });
+  checkpoint(run, `${count}/checkpoint-in-use`, "; one gate in use", (await making!)!);
+  const { ownBytes } = await server.host.ask<MemoryFigures>("memory");
+  const text = "memory of the process after that checkpoint";
+  const mebibytes = ownBytes / 2 ** 20;
+  run.record({ name: `${count}/memory-after`, text, value: mebibytes, unit: "MiB" });
+}
+
+function checkpoint(run: Run, name: string, what: string, figures: CheckpointFigures): void {
+  const slices = `${figures.slices} slices, ${figures.slow} of them over 1 ms`;
+  const turn = `longest turn of the loop ${figures.longestTurnMs.toFixed(1)} ms`;
+  run.record({ name, text: `${slices}; ${turn}${what}`, value: figures.seconds, unit: "s" });
 }
 
 function memory(run: Run, count: number, figures: MemoryFigures): void {

@@ -59,16 +59,17 @@ export class Catalogue {
     this.enforce(today);
   }
 
-  /** Puts in force the latest version whose day has come: the same one for all of `today`. */
+  /** Puts in force the latest version whose day has come, if any: one for all of `today`. */
   enforce(today: number): void {
     let latest: PublishedVersion | null = null;
     for (const published of this.published) {
       if (published.effectiveDay > today) continue;
       if (latest === null || published.effectiveDay >= latest.effectiveDay) latest = published;
     }
-    if (latest === null || latest.version === this.version) return;
-    this.version = latest.version;
-    this.items = compile(this.document(latest.version)!);
+    const version = latest?.version ?? 0;
+    if (version === this.version) return;
+    this.version = version;
+    this.items = version === 0 ? new Map() : compile(this.document(version)!);
   }
 
   /** After loading. */

@@ -1,11 +1,12 @@
-// A checkpoint: the state at one position, written out page by page while uses go on. Begins on
-// the boundary between two blocks; pages that change before they are written are copied out first
-// (engine/table.ts), so every page of it holds the same position, and a restart loads the pages
+// A checkpoint: the state at one position, taken page by page while uses go on. Begins on the
+// boundary between two blocks; rows that change before their page is taken are kept as they were
+// (engine/snapshot.ts), so every page of it holds the same position, and a restart loads the pages
 // and replays what follows.
 
 import { assert } from "../protocol/assert.js";
+import type { Snapshot } from "./snapshot.js";
 import { BLOCK_HASH_START, type Registers, type State } from "./state.js";
-import type { PageSink, PendingPages } from "./table.js";
+import type { Table } from "./table.js";
 
 /** What a checkpoint is besides its pages. */
 export interface CheckpointHead {
@@ -14,50 +15,54 @@ export interface CheckpointHead {
   rowCounts: Record<number, number>;
 }
 
+/** What was copied by `take`. */
+export interface TakenPage {
+  table: Table;
+  page: number;
+  wordCount: number;
+}
+
 export class Checkpoint {
   readonly head: CheckpointHead;
   /** Documents changed since the checkpoint before. */
   readonly documents: [string, Uint8Array][];
-  /** Pages to write in all. */
-  readonly pageCount: number;
-  private readonly pending: PendingPages[];
+  /** Words of the largest page. */
+  readonly pageWordsMax: number;
+  private readonly tables: [Table, Snapshot][];
   private tableIndex = 0;
-  private pageIndex = 0;
 
-  /** Begins; from here on `sink` gets each page, by `step` or by a change that comes first. */
-  constructor(
-    private readonly state: State,
-    sink: PageSink,
-  ) {
-    this.pending = state.tables.map((table) => table.beginCheckpoint(sink));
+  constructor(state: State) {
+    this.tables = state.tables.map((table) => [table, table.beginCheckpoint()]);
     this.head = {
-      registers: { ...state.registers },
-      rowCounts: Object.fromEntries(this.pending.map((p) => [p.table.id, p.rowCount])),
+      registers: state.settledRegisters(),
+      rowCounts: Object.fromEntries(
+        this.tables.map(([table, { rowCount }]) => [table.id, rowCount]),
+      ),
     };
+    this.pageWordsMax = Math.max(...state.tables.map((table) => table.pageWords));
     this.documents = state.documents.takeChanged();
-    this.pageCount = this.pending.reduce((sum, p) => sum + p.pages.length, 0);
   }
 
-  /** Writes up to `pagesMax` pages. Returns whether all are written. */
-  step(pagesMax: number): boolean {
-    assert(pagesMax > 0, "a step writes something");
-    let written = 0;
-    while (this.tableIndex < this.pending.length) {
-      const { table, pages } = this.pending[this.tableIndex]!;
-      while (this.pageIndex < pages.length) {
-        if (written === pagesMax) return false;
-        if (table.checkpointPage(pages[this.pageIndex++]!)) written++;
-      }
+  /** Copies the next page, as it was at the begin, into `target`; null when all were taken. */
+  take(target: Int32Array): TakenPage | null {
+    while (this.tableIndex < this.tables.length) {
+      const [table, snapshot] = this.tables[this.tableIndex]!;
+      const page = snapshot.take(target);
+      if (page !== -1) return { table, page, wordCount: snapshot.pageWords(page) };
       this.tableIndex++;
-      this.pageIndex = 0;
     }
-    return true;
+    return null;
   }
 
-  /** Ends it when all pages are written. */
+  /** Ends it when all pages were taken. */
   end(): void {
-    assert(this.tableIndex === this.pending.length, "all pages are written");
-    for (const table of this.state.tables) table.endCheckpoint();
+    assert(this.tableIndex === this.tables.length, "all pages were taken");
+    this.abandon();
+  }
+
+  /** Ends it as it is. */
+  abandon(): void {
+    for (const [table] of this.tables) table.endCheckpoint();
   }
 }
 

@@ -61,13 +61,13 @@ export class Engine {
 
   /**
    * Opens a block in `block`; `timeMs` is its time. One that is open goes on, and while it is
-   * empty its time goes on too.
+   * empty it takes the new time: what is not journaled moves nothing on.
    */
   openBlock(block: BlockWriter, timeMs: number): void {
     if (this.open && !this.block.empty) return;
     assert(Number.isSafeInteger(timeMs) && timeMs > 0, "a block has a time in whole milliseconds");
     const { registers } = this.state;
-    this.state.advanceTime(timeMs);
+    this.state.tryTime(timeMs);
     this.block = block;
     this.block.begin(
       registers.position + 1,
@@ -92,6 +92,7 @@ export class Engine {
     sequence: number,
   ): void {
     assert(this.open, "a block is open");
+    this.state.settleTime();
     this.state.sessions.takeSequence(senderRow, sessionBase, sequence);
     const senderId = this.state.parties.terminalId(senderRow);
     this.block.beginEntry(mti, senderId, keyGeneration, sequence);
@@ -152,6 +153,7 @@ export class Engine {
   seal(): BlockWriter {
     assert(this.open && !this.block.empty, "there is something to seal");
     const { registers } = this.state;
+    this.state.settleTime();
     registers.blockHash = this.block.seal(registers.blockHash);
     this.open = false;
     assert(

@@ -5,7 +5,6 @@
 //   4     chipCount           u16 low: chip cards in use (issued to lost); u16 high: electronic
 //   5     flags               bit 0: has had an entry on the blacklist
 //   6     firstCardRow        the holder's first card
-//   7     reserved            0
 //
 // The twist: whether a holder is listed is also kept as one bit in an array of bits, which stays in
 // the processor's cache where the rows do not: the usual tap never reads its holder's row.
@@ -16,7 +15,7 @@ import { Table } from "./table.js";
 const HOLDER_COUNTS_WORD = 4;
 const HOLDER_FLAGS_WORD = 5;
 const HOLDER_FIRST_CARD_WORD = 6;
-const HOLDER_WORDS = 8;
+const HOLDER_WORDS = 7;
 const FLAG_LISTED = 1;
 const ELECTRONIC_ONE = 1 << 16;
 
@@ -58,9 +57,9 @@ export class Holders {
     this.setBit(row, listed);
   }
 
-  /** After loading: index and bits from the rows. */
-  rebuild(): void {
-    this.index.rebuild(null);
+  /** After loading: the bits from the rows, and the index unless it was made beside. */
+  rebuild(indexed: boolean): void {
+    if (!indexed) this.index.rebuild(null);
     this.listedBits.fill(0);
     for (let row = 1; row < this.table.rowCount; row++) {
       const flags = this.table.words[row * HOLDER_WORDS + HOLDER_FLAGS_WORD]!;

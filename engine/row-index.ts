@@ -8,6 +8,7 @@
 // Invariant: each indexed row stands in exactly one slot of one of the two.
 
 import { assert } from "../protocol/assert.js";
+import { SlotOrder } from "./slot-order.js";
 import type { Table } from "./table.js";
 
 const ROW_BITS = 27;
@@ -98,16 +99,35 @@ export class RowIndex {
 
   /** Empties the index and adds rows 1 to rowCount-1 for which `included` holds. */
   rebuild(included: ((row: number) => boolean) | null): void {
-    const expected = Math.max(SLOTS_MIN, Math.ceil((this.table.rowCount * 3) / 2));
-    this.slots = newSlots(powerOfTwo(expected));
+    const { rowCount } = this.table;
+    const expected = Math.ceil((rowCount * LOAD_DENOMINATOR) / LOAD_NUMERATOR);
+    this.slots = newSlots(powerOfTwo(Math.max(SLOTS_MIN, expected)));
     this.oldSlots = null;
     this.usedCount = 0;
     this.rowCount = 0;
-    for (let row = 1; row < this.table.rowCount; row++) {
-      if (included !== null && !included(row)) continue;
+    if (included === null) {
+      this.fill();
+      return;
+    }
+    for (let row = 1; row < rowCount; row++) {
+      if (!included(row)) continue;
       this.rowCount++;
       this.place(row);
     }
+  }
+
+  /** The slots of an index that was just rebuilt, for `adopt` in another thread. */
+  get filledSlots(): Int32Array {
+    assert(this.oldSlots === null, "the index was just rebuilt");
+    return this.slots;
+  }
+
+  /** Takes the slots that another thread has rebuilt from all rows of the same table. */
+  adopt(slots: Int32Array): void {
+    this.slots = slots;
+    this.oldSlots = null;
+    this.rowCount = this.table.rowCount - 1;
+    this.usedCount = this.rowCount;
   }
 
   /** Bytes of the index. */
@@ -139,6 +159,20 @@ export class RowIndex {
       if (words[k + 1] !== b) continue;
       if (keyWords === 2 || (words[k + 2] === c && words[k + 3] === d)) return row;
     }
+  }
+
+  /** Adds all rows to empty slots, ordered by region of slots (engine/slot-order.ts). */
+  private fill(): void {
+    const { rowCount } = this.table;
+    const order = new SlotOrder(this.slots.length, rowCount - 1);
+    for (let from = 1; from < rowCount; from += order.rowsMax) {
+      const count = Math.min(order.rowsMax, rowCount - from);
+      for (let i = 0; i < count; i++) order.hashes[i] = this.rowHash(from + i);
+      order.sort(count);
+      placeAll(this.slots, order.pairs, count, from);
+    }
+    this.usedCount = rowCount - 1;
+    this.rowCount = rowCount - 1;
   }
 
   private place(row: number): void {
@@ -187,6 +221,17 @@ function probe(slots: Int32Array, hash: number, first: number): number {
     slot = slots[i]!;
   }
   return slot & ROW_MASK;
+}
+
+/** Places rows of slots that hold no removed ones; `pairs` are a hash and a row after `from`. */
+function placeAll(slots: Int32Array, pairs: Int32Array, count: number, from: number): void {
+  const mask = slots.length - 1;
+  for (let k = 0; k < 2 * count; k += 2) {
+    const hash = pairs[k]!;
+    let i = hash & mask;
+    while (slots[i] !== SLOT_EMPTY) i = (i + 1) & mask;
+    slots[i] = (hash & ~ROW_MASK) | (from + pairs[k + 1]!);
+  }
 }
 
 function removeFrom(slots: Int32Array, hash: number, row: number): boolean {

@@ -60,6 +60,9 @@ export class State {
     blacklistPosition: 0,
     blockHash: BLOCK_HASH_START,
   };
+  /** Time of the last block that holds something. */
+  private settledTimeMs = 0;
+  private settledDate = 0;
   /** Derived from timeMs. */
   nowSeconds = 0;
   today = 0;
@@ -84,28 +87,44 @@ export class State {
 
   /** Moves the state's time on; a time that goes back is taken as no time passed. */
   advanceTime(timeMs: number): void {
-    if (timeMs <= this.registers.timeMs) return;
-    this.registers.timeMs = timeMs;
-    this.nowSeconds = Math.floor(timeMs / 1000);
-    const day = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
-    if (day !== this.today) {
-      this.today = day;
-      this.catalogue.enforce(day);
-    }
-    const businessDate = businessDateAt(timeMs, this.limits.businessDay);
-    if (businessDate === this.businessDate) return;
-    this.businessDate = businessDate;
+    this.tryTime(timeMs);
+    this.settleTime();
+  }
+
+  /**
+   * Gives a block that is empty its time, never before that of the block sealed last. Nothing is
+   * forgotten by it: the block may stay empty, and then its time was never journaled.
+   */
+  tryTime(timeMs: number): void {
+    this.setTime(Math.max(timeMs, this.settledTimeMs));
+  }
+
+  /** The time stands, for the block holds something: dates that it ends are forgotten. */
+  settleTime(): void {
+    this.settledTimeMs = this.registers.timeMs;
+    if (this.businessDate === this.settledDate) return;
+    this.settledDate = this.businessDate;
     this.duplicates.moveTo(this.datesKept());
   }
 
-  /** Rebuilds everything derived, after the tables, documents and registers were loaded. */
-  rebuild(): void {
+  /** The registers as the journal has them: without the time of an empty block. */
+  settledRegisters(): Registers {
+    return { ...this.registers, timeMs: this.settledTimeMs };
+  }
+
+  /**
+   * Rebuilds everything derived, after the tables, documents and registers were loaded; of the
+   * indexes of cards and holders, those that are not there yet.
+   */
+  rebuild(indexed: readonly Table[] = []): void {
     const { timeMs } = this.registers;
+    this.settledTimeMs = timeMs;
     this.nowSeconds = Math.floor(timeMs / 1000);
     this.today = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
     this.businessDate = timeMs === 0 ? 0 : businessDateAt(timeMs, this.limits.businessDay);
-    this.cards.index.rebuild(null);
-    this.holders.rebuild();
+    this.settledDate = this.businessDate;
+    if (!indexed.includes(this.cards.table)) this.cards.index.rebuild(null);
+    this.holders.rebuild(indexed.includes(this.holders.table));
     this.blacklist.rebuild();
     this.parties.rebuild();
     this.sessions.recount(this.nowSeconds);
@@ -121,7 +140,7 @@ export class State {
   /** SHA-256 over registers, tables and documents, hex: equal states have equal hashes. */
   hash(): string {
     const hash = new Sha256();
-    hash.update(JSON.stringify(this.registers));
+    hash.update(JSON.stringify(this.settledRegisters()));
     for (const table of this.tables) {
       hash.update(`${table.id}:${table.rowCount};`);
       hash.updateWords(table.used());
@@ -135,6 +154,17 @@ export class State {
 
   invariants(): void {
     for (const table of this.tables) table.invariants();
+  }
+
+  private setTime(timeMs: number): void {
+    if (timeMs === this.registers.timeMs) return;
+    this.registers.timeMs = timeMs;
+    this.nowSeconds = Math.floor(timeMs / 1000);
+    this.businessDate = timeMs === 0 ? 0 : businessDateAt(timeMs, this.limits.businessDay);
+    const day = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
+    if (day === this.today) return;
+    this.today = day;
+    this.catalogue.enforce(day);
   }
 
   private datesKept(): number[] {

@@ -2,57 +2,49 @@
 // kernel gives memory as rows are first written) and never moved.
 //
 // The twist is the page state beside it. A checkpoint must see every page as it was at one
-// position while uses go on: a page that the checkpoint still has to write is copied out on its
-// first change (copy on write), so that all pages of a checkpoint hold the same position.
+// position while uses go on: the first change of a row whose page the checkpoint still has to take
+// keeps the row as it was (engine/snapshot.ts), so that all pages hold the same position.
 //
 // Invariants: every write to a row is preceded by `touch(row)`; row 0 is never a record (it holds
 // the table's own scalars), so a row number of 0 means none.
 
 import { assert } from "../protocol/assert.js";
 import { WORD_SIZE } from "../protocol/endian.js";
-
-const PAGE_ROWS_SHIFT = 8;
-export const PAGE_ROWS = 1 << PAGE_ROWS_SHIFT;
-
-const PAGE_CLEAN = 0;
-const PAGE_DIRTY = 1;
-const PAGE_PENDING = 2;
-
-/** Receives a copied page: at most PAGE_ROWS rows, fewer only at the end of the table. */
-export type PageSink = (table: Table, page: number, words: Int32Array) => void;
-
-/** The pages of one table that a checkpoint still has to write, at one position. */
-export interface PendingPages {
-  readonly table: Table;
-  readonly rowCount: number;
-  readonly pages: Int32Array;
-}
+import {
+  PAGE_CLEAN,
+  PAGE_DIRTY,
+  PAGE_KEPT,
+  PAGE_ROWS,
+  PAGE_ROWS_SHIFT,
+  Snapshot,
+} from "./snapshot.js";
 
 export class Table {
-  words: Int32Array;
   /** Rows in use, row 0 included. */
   rowCount = 1;
   private pageStates: Uint8Array;
-  private dirtyPages: number[] = [];
-  private pendingSink: PageSink | null = null;
+  private snapshot: Snapshot | null = null;
+  private checkpointing = false;
 
-  /** `id` (0..255) names the table in storage; `rowsMax` is the most rows, row 0 included. */
+  /**
+   * `id` (0..255) names the table in storage; `rowsMax` is the most rows, row 0 included; `words`
+   * are those of another thread's table.
+   */
   constructor(
     readonly id: number,
     readonly name: string,
     readonly rowWords: number,
     readonly rowsMax: number,
+    public words = reserve(rowsMax * rowWords),
   ) {
     assert(rowsMax > 1 && rowsMax < 2 ** 31, "table rows are in range");
-    this.words = reserve(rowsMax * rowWords);
-    this.pageStates = new Uint8Array((rowsMax >> PAGE_ROWS_SHIFT) + 1);
+    this.pageStates = this.newPageStates();
     this.touch(0);
   }
 
   /** Must precede every write to `row`. */
   touch(row: number): void {
-    const page = row >> PAGE_ROWS_SHIFT;
-    if (this.pageStates[page] !== PAGE_DIRTY) this.dirty(page);
+    if (this.pageStates[row >> PAGE_ROWS_SHIFT] !== PAGE_DIRTY) this.change(row);
   }
 
   get full(): boolean {
@@ -64,6 +56,11 @@ export class Table {
     return this.rowsMax - this.rowCount;
   }
 
+  /** Words of a whole page. */
+  get pageWords(): number {
+    return PAGE_ROWS * this.rowWords;
+  }
+
   /** Adds a zeroed row and returns its number. The caller has looked at `full`. */
   append(): number {
     assert(this.rowCount < this.rowsMax, "table has room");
@@ -72,36 +69,31 @@ export class Table {
     return row;
   }
 
-  /** Forgets all rows. Pages that a running checkpoint still needs are copied out first. */
+  /** Forgets all rows. A running checkpoint goes on with what they were. */
   clear(): void {
-    if (this.pendingSink !== null) this.copyPending();
+    this.snapshot = null;
     this.words = reserve(this.rowsMax * this.rowWords);
-    this.pageStates.fill(PAGE_CLEAN);
-    this.dirtyPages = [];
+    this.pageStates = this.newPageStates();
     this.rowCount = 1;
     this.touch(0);
   }
 
-  /** Starts a checkpoint of this table: dirty pages become pending, and `sink` gets them. */
-  beginCheckpoint(sink: PageSink): PendingPages {
-    assert(this.pendingSink === null, "one checkpoint at a time");
-    this.pendingSink = sink;
-    const pages = Int32Array.from(this.dirtyPages);
-    for (const page of pages) this.pageStates[page] = PAGE_PENDING;
-    this.dirtyPages = [];
-    return { table: this, rowCount: this.rowCount, pages };
+  /** Starts a checkpoint of this table: what the changed pages hold now. */
+  beginCheckpoint(): Snapshot {
+    assert(!this.checkpointing, "one checkpoint at a time");
+    this.checkpointing = true;
+    const before = this.pageStates;
+    this.pageStates = this.newPageStates();
+    this.snapshot = new Snapshot(this.words, this.rowWords, this.rowCount, before, this.pageStates);
+    return this.snapshot;
   }
 
-  /** Writes `page` out unless a change has done so already. Returns whether it did. */
-  checkpointPage(page: number): boolean {
-    if (this.pageStates[page] !== PAGE_PENDING) return false;
-    this.pageStates[page] = PAGE_CLEAN;
-    this.copyOut(page);
-    return true;
-  }
-
+  /** Ends it. If pages of it were not taken, all of the table counts as changed. */
   endCheckpoint(): void {
-    this.pendingSink = null;
+    const pageEnd = ((this.rowCount - 1) >> PAGE_ROWS_SHIFT) + 1;
+    if (this.snapshot?.complete === false) this.pageStates.fill(PAGE_DIRTY, 0, pageEnd);
+    this.snapshot = null;
+    this.checkpointing = false;
   }
 
   /**
@@ -121,7 +113,6 @@ export class Table {
     const pageEnd = ((rowCount + PAGE_ROWS - 1) >> PAGE_ROWS_SHIFT) << PAGE_ROWS_SHIFT;
     this.words.fill(0, rowCount * this.rowWords, pageEnd * this.rowWords);
     this.pageStates.fill(PAGE_CLEAN);
-    this.dirtyPages = [];
   }
 
   /** The words of all rows in use. */
@@ -131,26 +122,23 @@ export class Table {
 
   invariants(): void {
     assert(this.rowCount >= 1 && this.rowCount <= this.rowsMax, "row count is in range");
-    for (const page of this.dirtyPages) {
-      assert(this.pageStates[page] === PAGE_DIRTY, "listed pages are dirty");
+    const kept = this.pageStates.indexOf(PAGE_KEPT);
+    assert(kept === -1 || this.snapshot!.holds(kept), "rows are kept for a page not yet taken");
+  }
+
+  private change(row: number): void {
+    const page = row >> PAGE_ROWS_SHIFT;
+    const { snapshot } = this;
+    if (snapshot === null || !snapshot.holds(page)) {
+      this.pageStates[page] = PAGE_DIRTY;
+    } else {
+      snapshot.keep(row);
+      this.pageStates[page] = PAGE_KEPT;
     }
   }
 
-  private dirty(page: number): void {
-    if (this.pageStates[page] === PAGE_PENDING) this.copyOut(page);
-    this.pageStates[page] = PAGE_DIRTY;
-    this.dirtyPages.push(page);
-  }
-
-  private copyOut(page: number): void {
-    assert(this.pendingSink !== null, "a pending page has a checkpoint");
-    const start = page * PAGE_ROWS * this.rowWords;
-    const end = Math.min(start + PAGE_ROWS * this.rowWords, this.words.length);
-    this.pendingSink(this, page, this.words.slice(start, end));
-  }
-
-  private copyPending(): void {
-    for (let page = 0; page < this.pageStates.length; page++) this.checkpointPage(page);
+  private newPageStates(): Uint8Array {
+    return new Uint8Array((this.rowsMax >> PAGE_ROWS_SHIFT) + 1);
   }
 }
 

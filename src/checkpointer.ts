@@ -1,5 +1,8 @@
 // Writes checkpoints: begins one between two blocks, writes its pages in slices of the event loop
 // that never hold it long, and completes it when its position is on disk in the journal too.
+//
+// Invariant: once a checkpoint could not be written no other is begun until the next start, for
+// what it held is not taken for changed any more. The journal has everything.
 
 import { Checkpoint } from "../engine/checkpoint.js";
 import type { Engine } from "../engine/engine.js";
@@ -8,9 +11,8 @@ import type { Host } from "./host.js";
 import type { Metrics } from "./metrics.js";
 import type { TableStore } from "./storage.js";
 
-/** A slice ends after this; a page of 16 KB takes some 5 us. */
+/** A slice ends after this; a page of 16 KB takes some 10 us. */
 const SLICE_MS = 0.5;
-const PAGES_PER_STEP = 8;
 const COMMIT_POLL_MS = 5;
 
 export class Checkpointer {
@@ -30,9 +32,15 @@ export class Checkpointer {
     this.position = position;
   }
 
-  /** Makes a checkpoint every `seconds`; `failed` is told when one could not be written. */
+  /** Makes a checkpoint every `seconds`, until one cannot be written: `failed` is told once. */
   start(seconds: number, failed: (error: unknown) => void): void {
-    this.timer = this.host.every(seconds * 1000, () => void this.run().catch(failed));
+    this.timer = this.host.every(seconds * 1000, () => {
+      this.run().catch((error: unknown) => {
+        if (this.timer === null) return;
+        this.stop();
+        failed(error);
+      });
+    });
   }
 
   stop(): void {
@@ -55,11 +63,20 @@ export class Checkpointer {
   }
 
   private async write(): Promise<void> {
+    this.store.checkWritable();
     const checkpoint = await this.begin();
     if (checkpoint === null) return;
     const { position } = checkpoint.head.registers;
-    while (!this.slice(checkpoint)) await this.turn();
-    checkpoint.end();
+    try {
+      while (!this.slice(checkpoint)) {
+        await this.turn();
+        await this.store.room();
+      }
+      checkpoint.end();
+    } catch (error) {
+      checkpoint.abandon();
+      throw error;
+    }
     while (this.core.committedPosition < position) await this.pause();
     await this.store.putHead(checkpoint.head, checkpoint.documents);
     this.position = position;
@@ -70,25 +87,24 @@ export class Checkpointer {
     return new Promise((resolve) => {
       this.core.atBoundary(() => {
         const { position } = this.engine.state.registers;
-        if (position === this.position) {
-          resolve(null);
-          return;
-        }
-        resolve(
-          new Checkpoint(this.engine.state, (table, page, words) => {
-            this.store.putPage(table, page, words, position);
-          }),
-        );
+        resolve(position === this.position ? null : new Checkpoint(this.engine.state));
       });
     });
   }
 
+  /** Writes pages for a while, as far as the store has room. Returns whether none is left. */
   private slice(checkpoint: Checkpoint): boolean {
     const start = this.host.monotonicMs();
-    let done = false;
+    const { position } = checkpoint.head.registers;
     let elapsed = 0;
+    let done = false;
     while (!done && elapsed < SLICE_MS) {
-      done = checkpoint.step(PAGES_PER_STEP);
+      const buffer = this.store.takeBuffer(checkpoint.pageWordsMax);
+      if (buffer === null) break;
+      const taken = checkpoint.take(buffer.words);
+      if (taken === null) this.store.giveBuffer(buffer);
+      else this.store.putPage(taken, buffer, position);
+      done = taken === null;
       elapsed = this.host.monotonicMs() - start;
     }
     this.metrics.observeCheckpointSliceNs(elapsed * 1e6);

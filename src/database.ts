@@ -31,6 +31,8 @@ export interface KeyRange<K> {
 
 export interface Database<K extends number | string> {
   get(key: K): Buffer | undefined;
+  /** As `get`, in a buffer that the next read fills again; its `length` is that of the value. */
+  getBinaryFast(key: K): Buffer | undefined;
   put(key: K, value: Uint8Array): Write;
   remove(key: K): Write;
   /** Makes the writes of `action` visible together or not at all. */

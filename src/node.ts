@@ -10,8 +10,9 @@ import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { systemHost } from "./host.js";
+import { loadBeside } from "./load-beside.js";
 import { Metrics } from "./metrics.js";
-import { recover } from "./recover.js";
+import { newEngine, recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
 import { checkRules } from "./rules.js";
 import { JournalStore, TableStore } from "./storage.js";
@@ -35,6 +36,8 @@ export interface Node {
 export interface NodeOptions {
   /** Milliseconds since 1970 UTC, in place of the system's clock. */
   clock?: () => number;
+  /** Called when the folder is this process's and sound so far, before tables are loaded. */
+  opening?: (early: Pick<Node, "metrics" | "vaultKeys">) => void;
 }
 
 /** Opens a data folder that `tongka init` has made. Throws one-line errors. */
@@ -53,7 +56,11 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   const tables = new TableStore(config.data);
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
-    const { engine, checkpointPosition, blocksReplayed } = recover(config, journal, tables);
+    options.opening?.({ metrics, vaultKeys });
+    const engine = newEngine(config);
+    const loaded = await loadBeside(config.data, tables, engine.state);
+    const recovery = recover(config, journal, tables, engine, loaded);
+    const { checkpointPosition, blocksReplayed } = recovery;
     await journal.confirm().catch(stopUnwritten);
     const host = systemHost(options.clock);
     const core = new Core({ config, engine, journal, vault, metrics, host });

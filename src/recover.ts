@@ -8,9 +8,11 @@ import {
   chainProblem,
   NEWER_BLOCK,
 } from "../engine/block.js";
+import type { CheckpointHead } from "../engine/checkpoint.js";
 import { Engine } from "../engine/engine.js";
 import { replayBlock } from "../engine/replay.js";
 import type { State, StateLimits } from "../engine/state.js";
+import type { Table } from "../engine/table.js";
 import type { Config } from "./config.js";
 import type { JournalStore, TableStore } from "./storage.js";
 
@@ -32,26 +34,45 @@ function stateLimits(config: Config): StateLimits {
   };
 }
 
-/** Loads and replays. Throws a one-line error when the data folder cannot be trusted. */
-export function recover(config: Config, journal: JournalStore, tables: TableStore): Recovery {
-  const engine = new Engine(stateLimits(config), new BlockWriter(config.journal.blockSizeMax));
+/** An engine that holds nothing yet. */
+export function newEngine(config: Config): Engine {
+  return new Engine(stateLimits(config), new BlockWriter(config.journal.blockSizeMax));
+}
+
+/**
+ * Loads and replays; `loaded` are tables of the engine that hold their rows and indexes already.
+ * Throws a one-line error when the data folder cannot be trusted.
+ */
+export function recover(
+  config: Config,
+  journal: JournalStore,
+  tables: TableStore,
+  engine = newEngine(config),
+  loaded: readonly Table[] = [],
+): Recovery {
   const head = tables.head();
   if (head !== null) {
     const { state } = engine;
     for (const table of state.tables) {
-      const rowCount = head.rowCounts[table.id];
-      if (rowCount === undefined) continue;
-      if (rowCount > table.rowsMax) throw new Error(tooSmall(table.name, rowCount - 1));
+      const rowCount = rowCountOf(head, table);
+      if (rowCount === 0 || loaded.includes(table)) continue;
       tables.loadTable(table, head.registers.position, rowCount);
     }
     for (const [key, bytes] of tables.documents()) state.documents.load(key, bytes);
     Object.assign(state.registers, head.registers);
-    state.rebuild();
+    state.rebuild(loaded);
   }
   const checkpointPosition = engine.state.registers.position;
   checkReach(engine.state, journal);
   const blocksReplayed = replay(engine.state, journal);
   return { engine, checkpointPosition, blocksReplayed };
+}
+
+/** Rows that a checkpoint has of a table, which must have room for them; 0 none. */
+export function rowCountOf(head: CheckpointHead, table: Table): number {
+  const rowCount = head.rowCounts[table.id] ?? 0;
+  if (rowCount > table.rowsMax) throw new Error(tooSmall(table.name, rowCount - 1));
+  return rowCount;
 }
 
 /** The journal must reach as far as the checkpoint: a checkpoint is complete only after it does. */

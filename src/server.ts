@@ -36,23 +36,20 @@ export async function startServer(
   log: Logger,
   options: NodeOptions = {},
 ): Promise<RunningServer> {
-  const adminToken = loadAdminToken(config.data, process.env);
-  const node = await openNode(config, options);
+  const early = earlyControl(config, log);
+  const node = await openNode(config, { ...options, opening: early.start }).catch(
+    async (error: unknown) => {
+      await early.stop();
+      throw error;
+    },
+  );
   const { metrics, core } = node;
   const queries = new Queries(node);
   const listener = new Listener(config, core, metrics);
   const heartbeat = startHeartbeat(metrics);
-  let control: Control | null = null;
   try {
-    control = await startControl({
-      config,
-      metrics,
-      vaultKeys: node.vaultKeys,
-      adminToken,
-      build: buildInfo(),
-      handle: (request) => queries.handle(request),
-      onFault: (error) => log.error({ err: error }, "control plane failed"),
-    });
+    early.answer(queries);
+    const control = await early.control();
     const terminalsPort = await listener.listen();
     const watch = startWatch(node, log);
     log.info({ position: core.committedPosition, blocks: node.blocksReplayed }, "serving");
@@ -61,10 +58,45 @@ export async function startServer(
   } catch (error) {
     listener.close();
     heartbeat.stop();
-    await control?.stop();
+    await early.stop();
     await node.close();
     throw error;
   }
+}
+
+/**
+ * The control plane, started before the tables are loaded: its thread takes as long to start as a
+ * million cards to load. It is not ready until the node is, and questions wait for that.
+ */
+function earlyControl(config: Config, log: Logger) {
+  const adminToken = loadAdminToken(config.data, process.env);
+  let answer!: (queries: Queries) => void;
+  const queries = new Promise<Queries>((resolve) => {
+    answer = resolve;
+  });
+  let starting: Promise<Control> | null = null;
+  const start = ({ metrics, vaultKeys }: Pick<Node, "metrics" | "vaultKeys">) => {
+    starting = startControl({
+      config,
+      metrics,
+      vaultKeys,
+      adminToken,
+      build: buildInfo(),
+      handle: async (request) => (await queries).handle(request),
+      onFault: (error) => log.error({ err: error }, "control plane failed"),
+    });
+    // Whoever awaits it is told; meanwhile it is nobody's rejection.
+    starting.catch(() => {});
+  };
+  return {
+    start,
+    answer,
+    control: () => starting!,
+    stop: async () => {
+      const control = await starting?.catch(() => null);
+      await control?.stop();
+    },
+  };
 }
 
 interface Parts {
@@ -116,7 +148,10 @@ function startWatch(node: Node, log: Logger): { stop(): void } {
   const gauges = setInterval(() => setGauges(node), GAUGES_MS);
   const disk = setInterval(() => void watchDisk(node), DISK_MS);
   checkpointer.start(config.journal.checkpointSeconds, (error) => {
-    log.error({ err: error }, "a checkpoint failed: restart when the disk is well");
+    log.error(
+      { err: error },
+      "a checkpoint failed, and no more are made: restart when the disk is well",
+    );
   });
   return {
     stop: () => {

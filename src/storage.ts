@@ -6,15 +6,22 @@
 // one, so that an unfinished checkpoint leaves the one before it whole.
 
 import { join } from "node:path";
-import { type CheckpointHead, checkpointHead, parseHead } from "../engine/checkpoint.js";
-import { PAGE_ROWS, type Table } from "../engine/table.js";
+import {
+  type CheckpointHead,
+  checkpointHead,
+  parseHead,
+  type TakenPage,
+} from "../engine/checkpoint.js";
+import { PAGE_ROWS } from "../engine/snapshot.js";
+import type { Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
+import { WORD_SIZE } from "../protocol/endian.js";
 import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
+import { PAGE_HEADER_SIZE, type PageBuffer, PageBuffers } from "./page-buffers.js";
 
 const HEAD_KEY = "head";
 /** Page keys: table id times this, plus page times two, plus slot. */
 const TABLE_KEY_RANGE = 2 ** 40;
-const PAGE_HEADER_SIZE = 8;
 
 /** Resolves when what was put is on disk; rejects when any step failed. */
 async function durable(put: Write): Promise<void> {
@@ -75,13 +82,24 @@ export class JournalStore {
   }
 }
 
+/** What reading a table told besides its rows: the slot of each page, keys to be removed. */
+export interface TableReading {
+  slots: Uint8Array;
+  unfinished: number[];
+}
+
+/** Which slot of each page of a table the last complete checkpoint uses, and the one being made. */
+interface Slots {
+  complete: Uint8Array;
+  next: Uint8Array;
+}
+
 /** Pages and documents of the last checkpoints. */
 export class TableStore {
   private readonly store: Database<number | string>;
-  /** For each table id, which slot of each page the last complete checkpoint uses. */
-  private readonly slots = new Map<number, Uint8Array>();
+  private readonly slots = new Map<number, Slots>();
+  private readonly buffers = new PageBuffers();
   private lastPut: Write = Promise.resolve(true);
-  private written: [Table, number, number][] = [];
   private failed = false;
 
   constructor(folder: string, open: OpenDatabase = openLmdb) {
@@ -96,22 +114,42 @@ export class TableStore {
 
   /** Loads a table as it was at `position`. */
   loadTable(table: Table, position: number, rowCount: number): void {
-    const slots = this.slotsOf(table);
+    const reading = this.readTable(table, position, rowCount);
+    table.loaded(rowCount);
+    this.adopt(table, reading);
+  }
+
+  /** Reads the pages of a table as it was at `position`; `adopt` is to be told of the result. */
+  readTable(table: Table, position: number, rowCount: number): TableReading {
     const pageCount = Math.ceil(rowCount / PAGE_ROWS);
+    const slots = new Uint8Array(pageCount);
+    const unfinished: number[] = [];
     const start = table.id * TABLE_KEY_RANGE;
     const pages = new Float64Array(pageCount).fill(-1);
-    for (const { key, value } of this.store.getRange({ start, end: start + TABLE_KEY_RANGE })) {
+    for (const key of this.store.getKeys({ start, end: start + TABLE_KEY_RANGE })) {
       const page = Math.floor(((key as number) - start) / 2);
+      const value = this.store.getBinaryFast(key)!;
       const written = value.readDoubleLE(0);
-      if (written > position) this.dropUnfinished(key as number);
+      if (written > position) unfinished.push(key as number);
       if (written > position || page >= pageCount || written <= pages[page]!) continue;
+      if ((value.length - PAGE_HEADER_SIZE) % (table.rowWords * WORD_SIZE) !== 0) {
+        throw new Error(otherLayout(table.name));
+      }
       pages[page] = written;
       slots[page] = ((key as number) - start) % 2;
-      table.loadPage(page, value.subarray(PAGE_HEADER_SIZE));
+      table.loadPage(page, value.subarray(PAGE_HEADER_SIZE, value.length));
     }
     if (pages.includes(-1))
       throw new Error(`table ${table.name}: a page of the checkpoint is gone`);
-    table.loaded(rowCount);
+    return { slots, unfinished };
+  }
+
+  /** Goes on from what was read, here or beside: `table` holds its rows. */
+  adopt(table: Table, { slots, unfinished }: TableReading): void {
+    const { complete, next } = this.slotsOf(table);
+    complete.set(slots);
+    next.set(slots);
+    for (const key of unfinished) this.dropUnfinished(key);
   }
 
   /**
@@ -133,18 +171,44 @@ export class TableStore {
     }
   }
 
-  /** Writes a page of the checkpoint at `position`. `words` must stay as they are. */
-  putPage(table: Table, page: number, words: Int32Array, position: number): void {
-    const slot = 1 - this.slotsOf(table)[page]!;
-    const value = Buffer.allocUnsafe(PAGE_HEADER_SIZE + words.byteLength);
-    value.writeDoubleLE(position, 0);
-    value.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), PAGE_HEADER_SIZE);
+  /** Throws when a write has failed: no checkpoint can be completed any more. */
+  checkWritable(): void {
+    if (this.failed) throw new Error("a page of a checkpoint could not be written");
+  }
+
+  /** A buffer for a page of up to `wordCount` words, or null when all are on their way to disk. */
+  takeBuffer(wordCount: number): PageBuffer | null {
+    return this.buffers.take(wordCount);
+  }
+
+  /** Takes back a buffer that nothing was put with. */
+  giveBuffer(buffer: PageBuffer): void {
+    this.buffers.give(buffer);
+  }
+
+  /** Resolves when there is a buffer; rejects when a page could not be written. */
+  async room(): Promise<void> {
+    this.checkWritable();
+    await this.buffers.room();
+    this.checkWritable();
+  }
+
+  /** Writes the page in `buffer`, which is of the checkpoint at `position`. */
+  putPage({ table, page, wordCount }: TakenPage, buffer: PageBuffer, position: number): void {
+    const { complete, next } = this.slotsOf(table);
+    const slot = 1 - complete[page]!;
+    buffer.bytes.writeDoubleLE(position, 0);
+    const value = buffer.bytes.subarray(0, PAGE_HEADER_SIZE + wordCount * WORD_SIZE);
     const put = this.store.put(table.id * TABLE_KEY_RANGE + page * 2 + slot, value);
-    put.catch(() => {
-      this.failed = true;
-    });
+    put.then(
+      () => this.buffers.give(buffer),
+      () => {
+        this.failed = true;
+        this.buffers.wake();
+      },
+    );
     this.lastPut = put;
-    this.written.push([table, page, slot]);
+    next[page] = slot;
   }
 
   /**
@@ -166,30 +230,35 @@ export class TableStore {
     documents: readonly [string, Uint8Array][],
   ): Promise<void> {
     await durable(this.lastPut);
-    if (this.failed) throw new Error("a page of the checkpoint was not written");
+    this.checkWritable();
     const transaction = this.store.transaction(() => {
       for (const [key, bytes] of documents) this.store.put(`document/${key}`, Buffer.from(bytes));
       this.store.put(HEAD_KEY, Buffer.from(checkpointHead(head)));
       return true;
     });
     await durable(transaction);
-    for (const [table, page, slot] of this.written) this.slotsOf(table)[page] = slot;
-    this.written = [];
+    for (const { complete, next } of this.slots.values()) complete.set(next);
   }
 
   close(): Promise<void> {
     return this.store.close();
   }
 
-  private slotsOf(table: Table): Uint8Array {
+  private slotsOf(table: Table): Slots {
     let slots = this.slots.get(table.id);
     if (slots === undefined) {
-      slots = new Uint8Array(Math.ceil(table.rowsMax / PAGE_ROWS) + 1);
+      const pageCount = Math.ceil(table.rowsMax / PAGE_ROWS) + 1;
+      slots = { complete: new Uint8Array(pageCount), next: new Uint8Array(pageCount) };
       this.slots.set(table.id, slots);
     }
-    assert(slots.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
+    assert(slots.complete.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
     return slots;
   }
+}
+
+function otherLayout(name: string): string {
+  const what = `table ${name} was written with rows of another size`;
+  return `${what}: remove the folder "tables" in the data folder, and the journal is replayed`;
 }
 
 /** Blocks are read through Int32Array: a buffer that is not aligned is copied. */

@@ -364,7 +364,7 @@ export class EngineKit {
     this.seal();
     const state = new State(limits);
     for (const bytes of this.blocks) replayBlock(state, new BlockReader(bytes), { decideAgain });
-    state.advanceTime(this.timeMs);
+    state.tryTime(this.timeMs);
     state.invariants();
     return state;
   }

@@ -17,8 +17,10 @@ import { FUNCTION_ECHO } from "../protocol/index.js";
 import type { Config } from "../src/config.js";
 import { lockHolder } from "../src/data-lock.js";
 import { readBlocks, verifyJournal } from "../src/journal-files.js";
+import { loadBeside } from "../src/load-beside.js";
 import { openNode } from "../src/node.js";
-import { JournalStore } from "../src/storage.js";
+import { newEngine, recover } from "../src/recover.js";
+import { JournalStore, TableStore } from "../src/storage.js";
 import { type Child, spawnNode, startChild } from "./child-process.js";
 import { Ledger, load } from "./crash/load.js";
 import { judge, judgeCopy, repeats, type Verdict } from "./crash/verdict.js";
@@ -53,6 +55,33 @@ function nothingFound(t: Test, { lost, invented, countedTwice, answers }: Verdic
   t.same({ lost, invented, countedTwice }, { lost: [], invented: [], countedTwice: [] });
   t.ok(answers > 0, `${answers} answers are in the journal, once, and counted once`);
 }
+
+t.test("a thread beside loads what one alone does", async (t) => {
+  const folder = await seededFolder(t);
+  const config = configOf(folder);
+  const journal = new JournalStore(folder);
+  const tables = new TableStore(folder);
+  const alone = recover(config, journal, tables);
+  const engine = newEngine(config);
+  t.same(await loadBeside(folder, tables, engine.state), [], "not worth it for so few rows");
+  const loaded = await loadBeside(folder, tables, engine.state, 1);
+  const { cards, holders } = engine.state;
+  t.same(loaded, [cards.table, holders.table]);
+  const beside = recover(config, journal, tables, engine, loaded);
+  t.ok(beside.checkpointPosition > 0);
+  t.equal(beside.engine.state.hash(), alone.engine.state.hash());
+  t.equal(cards.count, CARD_COUNT);
+  for (const { table, index } of [cards, holders]) {
+    for (let row = 1; row < table.rowCount; row++) {
+      const key = table.words.subarray(row * table.rowWords);
+      t.equal(index.find(key[0]!, key[1]!, key[2]!, key[3]!), row);
+    }
+  }
+  await Promise.all([journal.close(), tables.close()]);
+  const node = await openNode(config);
+  await node.checkpointer.run();
+  await node.close();
+});
 
 t.test("kill -9 under load, again and again, loses no answer and doubles none", async (t) => {
   const folder = await seededFolder(t);

@@ -7,8 +7,12 @@ import { join } from "node:path";
 import t from "tap";
 import { BLOCK_HASH_START } from "../engine/state.js";
 import { Table } from "../engine/table.js";
+import { Checkpointer } from "../src/checkpointer.js";
+import type { Core } from "../src/core.js";
 import type { Database, OpenDatabase } from "../src/database.js";
+import { Metrics } from "../src/metrics.js";
 import { JournalStore, TableStore } from "../src/storage.js";
+import { EngineKit, START_MS } from "./engine-kit.js";
 import { Chance } from "./simulation/chance.js";
 import {
   type DiskFaults,
@@ -16,6 +20,7 @@ import {
   FalseFile,
   NO_DISK_FAULTS,
 } from "./simulation/false-disk.js";
+import { FalseClock, FalseHost } from "./simulation/false-host.js";
 import { MUTATIONS } from "./simulation/mutation-list.js";
 import { type RunResult, simulate } from "./simulation/simulation.js";
 import { Timeline } from "./simulation/timeline.js";
@@ -149,4 +154,44 @@ t.test("no checkpoint is completed after one whose head failed", async (t) => {
   await runOut(timeline);
   await t.rejects(later, "it would lack the documents of the one before");
   t.notOk(file.visible.has("head"));
+});
+
+t.test("checkpoints end with one that cannot be written, and say so once", async (t) => {
+  const timeline = new Timeline();
+  const file = new FalseFile();
+  const faults = { ...NO_DISK_FAULTS, failWrite: 1 };
+  const tables = new TableStore("", disk(file, timeline, faults).open);
+  const kit = new EngineKit().usual();
+  kit.seal();
+  const clock = new FalseClock(timeline, START_MS);
+  const host = new FalseHost(timeline, clock, new Chance(1), () => {});
+  const atBoundary = (task: () => void) => task();
+  const core = { atBoundary, committedPosition: Number.POSITIVE_INFINITY } as unknown as Core;
+  const checkpointer = new Checkpointer(kit.engine, core, tables, new Metrics(), host, 0);
+  const told: unknown[] = [];
+  checkpointer.start(1, (error) => told.push((error as Error).message));
+  await runOut(timeline);
+  t.same(told, ["a page of a checkpoint could not be written"], "the timer has ended");
+  t.ok(timeline.nowUs < 5e6, "after the first");
+  faults.failWrite = 0;
+  await t.rejects(checkpointer.run(), /could not be written/, "nor is one made by hand");
+  t.notOk(file.visible.has("head"));
+  kit.use();
+  kit.seal();
+  kit.state.invariants();
+});
+
+t.test("pages with rows of another size are refused", async (t) => {
+  const timeline = new Timeline();
+  const tables = new TableStore("", disk(new FalseFile(), timeline).open);
+  const table = new Table(1, "cards", 12, 300);
+  const buffer = tables.takeBuffer(table.pageWords)!;
+  tables.putPage({ table, page: 0, wordCount: table.pageWords }, buffer, 1);
+  await runOut(timeline);
+  tables.loadTable(table, 1, 2);
+  const narrow = new Table(1, "cards", 7, 300);
+  t.throws(
+    () => tables.loadTable(narrow, 1, 2),
+    /rows of another size: remove the folder "tables"/,
+  );
 });

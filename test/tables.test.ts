@@ -5,7 +5,8 @@ import fc from "fast-check";
 import t from "tap";
 import { DateUses } from "../engine/duplicates.js";
 import { RowIndex } from "../engine/row-index.js";
-import { PAGE_ROWS, Table } from "../engine/table.js";
+import { PAGE_ROWS, type Snapshot } from "../engine/snapshot.js";
+import { Table } from "../engine/table.js";
 import { seeded } from "./random.js";
 
 type KeyWords = 1 | 2 | 4;
@@ -138,6 +139,38 @@ t.test("positions of 48 bits and states share two words", async (t) => {
   t.throws(() => uses.setPosition(row, 2 ** 48, 0), /48 bits/);
 });
 
+t.test("an index of many rows that is made at once finds each of them", async (t) => {
+  const rowCount = 4_300_000;
+  const table = new Table(1, "checked", 1, rowCount + 2);
+  for (let row = 1; row <= rowCount; row++) table.words[table.append()] = Math.imul(row, 40_503);
+  const index = new RowIndex(table, 0, 1);
+  index.rebuild(null);
+  let wrong = 0;
+  for (let row = 1; row <= rowCount; row++) {
+    if (index.find(Math.imul(row, 40_503), 0, 0, 0) !== row) wrong++;
+  }
+  t.equal(wrong, 0);
+  t.equal(index.find(40_504, 0, 0, 0), 0);
+  index.remove(rowCount);
+  t.equal(index.find(Math.imul(rowCount, 40_503), 0, 0, 0), 0, "and goes on as any other");
+  table.words[table.append()] = 7;
+  index.insert(rowCount + 1);
+  t.equal(index.find(7, 0, 0, 0), rowCount + 1);
+});
+
+t.test("a checkpoint that is given up leaves its pages to the next", async (t) => {
+  const table = new Table(1, "checked", ROW_WORDS, ROWS_MAX);
+  apply(table, { kind: "append", at: 3 * PAGE_ROWS, by: 5 });
+  const stored: Stored = { pages: new Map(), rowCount: 1 };
+  takePage(table.beginCheckpoint(), stored);
+  apply(table, { kind: "write", at: 2 * PAGE_ROWS, by: 6 });
+  table.endCheckpoint();
+  table.invariants();
+  stored.pages.clear();
+  checkRound(table, stored, []);
+  t.equal(stored.pages.size, 4);
+});
+
 const ROW_WORDS = 3;
 const ROWS_MAX = 5 * PAGE_ROWS + 10;
 
@@ -202,19 +235,26 @@ t.test("a checkpoint holds the state of its begin, whatever changes meanwhile", 
 
 /** Runs a checkpoint with `changes` between its steps, and compares what it wrote. */
 function checkRound(table: Table, stored: Stored, changes: Change[]): void {
-  const pending = table.beginCheckpoint((_, page, words) => stored.pages.set(page, words));
+  const snapshot = table.beginCheckpoint();
   const expected = Int32Array.from(table.used());
-  stored.rowCount = pending.rowCount;
-  const pages = [...pending.pages];
+  stored.rowCount = snapshot.rowCount;
   for (const one of changes) {
     if (one.kind !== "step") apply(table, one);
-    else for (const page of pages.splice(0, one.at)) table.checkpointPage(page);
+    else for (let i = 0; i < one.at; i++) takePage(snapshot, stored);
   }
-  for (const page of pages) table.checkpointPage(page);
+  while (takePage(snapshot, stored));
   table.endCheckpoint();
+  table.invariants();
   const loaded = loadedFrom(stored);
   const same = Buffer.compare(Buffer.from(expected.buffer), bytesOf(loaded)) === 0;
   if (!same) throw new Error("the checkpoint is not the state of its begin");
+}
+
+function takePage(snapshot: Snapshot, stored: Stored): boolean {
+  const words = new Int32Array(PAGE_ROWS * ROW_WORDS).fill(-1);
+  const page = snapshot.take(words);
+  if (page !== -1) stored.pages.set(page, words.subarray(0, snapshot.pageWords(page)));
+  return page !== -1;
 }
 
 function bytesOf(table: Table): Buffer {
@@ -241,6 +281,6 @@ t.test("a table refuses what it must not do", async (t) => {
   t.ok(table.full);
   t.equal(table.room, 0);
   t.throws(() => table.append(), /table has room/);
-  table.beginCheckpoint(() => {});
-  t.throws(() => table.beginCheckpoint(() => {}), /one checkpoint at a time/);
+  table.beginCheckpoint();
+  t.throws(() => table.beginCheckpoint(), /one checkpoint at a time/);
 });

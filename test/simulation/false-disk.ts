@@ -106,6 +106,10 @@ export class FalseDatabase implements Database<Key> {
     return this.file.visible.get(key);
   }
 
+  getBinaryFast(key: Key): Buffer | undefined {
+    return this.file.visible.get(key);
+  }
+
   put(key: Key, value: Uint8Array): Write {
     return this.add([{ key, value }]);
   }

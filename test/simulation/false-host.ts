@@ -49,7 +49,7 @@ export class FalseHost implements Host {
   /** Goes a little forward at each look, so that slices of work have an end. */
   monotonicMs(): number {
     this.monotonic = Math.max(this.monotonic, this.timeline.nowUs / 1000);
-    this.monotonic += this.chance.below(8) * 0.2;
+    this.monotonic += this.chance.below(8) * 0.04;
     return this.monotonic;
   }
 

@@ -98,8 +98,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "time goes back with the clock",
     file: "engine/state.js",
-    from: "if (timeMs <= this.registers.timeMs)",
-    to: "if (timeMs === this.registers.timeMs)",
+    from: "this.setTime(Math.max(timeMs, this.settledTimeMs));",
+    to: "this.setTime(timeMs);",
   },
   {
     name: "listed organisations are forgotten at a restart",
@@ -122,28 +122,32 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a checkpoint skips a page",
     file: "src/storage.js",
-    from: "const value = Buffer.allocUnsafe(PAGE_HEADER_SIZE + words.byteLength);",
-    to:
-      "if (page === 1 && position % 2 === 0) return;" +
-      "const value = Buffer.allocUnsafe(PAGE_HEADER_SIZE + words.byteLength);",
+    from: "const put = this.store.put(table.id",
+    to: "if (page === 1 && position % 2 === 0) return;" + "const put = this.store.put(table.id",
   },
   {
-    name: "a page that changes during a checkpoint is not copied",
+    name: "a row that changes during a checkpoint is not kept",
     file: "engine/table.js",
-    from: "        if (this.pageStates[page] === PAGE_PENDING)\n            this.copyOut(page);",
+    from: "snapshot.keep(row);",
     to: "",
+  },
+  {
+    name: "a buffer of a page is filled again before it is written",
+    file: "src/storage.js",
+    from: "next[page] = slot;",
+    to: "next[page] = slot; this.buffers.give(buffer);",
   },
   {
     name: "a checkpoint writes over the one before",
     file: "src/storage.js",
-    from: "const slot = 1 - this.slotsOf(table)[page];",
+    from: "const slot = 1 - complete[page];",
     to: "const slot = 0;",
   },
   {
     name: "pages of an unfinished checkpoint stay",
     file: "src/storage.js",
-    from: "                this.dropUnfinished(key);",
-    to: "                ;",
+    from: "            this.dropUnfinished(key);",
+    to: "            ;",
   },
   {
     name: "a checkpoint does not wait for its journal",

@@ -103,7 +103,9 @@ export class SimulatedNode {
       },
       () => {
         world.trace.note("node", "checkpoint failed");
-        this.checkpointsOver = world.chance.hit(0.5);
+        this.checkpointsOver = world.chance.hit(0.2);
+        // One that were completed now would lack what the failed one held.
+        world.later(2, () => this.checkpoint());
       },
     );
   }
