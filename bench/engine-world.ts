@@ -117,7 +117,7 @@ export class EngineWorld implements CommandSink {
     return { words, tokens: tokenWords, count };
   }
 
-  /** Fills `use` with use `i` of a set, as the core does. Uses are read in order, from the first. */
+  /** Fills `use` with use `i` of a set, as the core does; they are read in order from the first. */
   read(set: UseSet, i: number): Use {
     if (i % USES_PER_FRAME === 0) {
       const count = Math.min(USES_PER_FRAME, set.count - i);
