@@ -49,8 +49,8 @@ export class Admission {
 
   /**
    * Tells how long the first frame of a block has waited for its answer, now that it leaves, and
-   * how long the commit took. A frame waits for that and for the commit before whatever the load, so
-   * a slow disk is not overload; how slow it is shows when there is none, for under overload the
+   * how long the commit took. A frame waits for that and for the commit before, whatever the load:
+   * a slow disk is not overload. How slow it is shows when there is none, for under overload the
    * core is late to learn of its commits.
    */
   answered(waitMs: number, commitMs: number, nowMs: number): void {

