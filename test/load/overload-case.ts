@@ -159,7 +159,7 @@ function judge(
     "frames left late by": over.lags,
     "a second later": later.latencies,
   })) {
-    for (const p of [50, 99]) report.figure(`${name}, p${p}`, each.at(p) / 1000, "ms");
+    for (const p of [50, 90, 99]) report.figure(`${name}, p${p}`, each.at(p) / 1000, "ms");
   }
   report.check("every frame has one answer: taken or 91", accepted + refused === frames);
   report.check("what was taken is approved, and counted once", approved === accepted * records);
