@@ -81,12 +81,7 @@ export class Blacklist {
 
   /** First row of a subject's chain, or 0. */
   find(subject: Int32Array, offset = 0): number {
-    return this.subjects.find(
-      subject[offset]!,
-      subject[offset + 1]!,
-      subject[offset + 2]!,
-      subject[offset + 3]!,
-    );
+    return this.subjects.findAt(subject, offset);
   }
 
   /**

@@ -51,7 +51,7 @@ const TRANSITIONS: Readonly<Record<number, { from: readonly number[]; to: number
 
 /** Judges and applies the card event in `c`, as words; returns its OUTCOME. */
 export function executeCardEvent(state: State, c: Int32Array): number {
-  const row = findCard(state, c, CARD_EVENT_TOKEN_WORD);
+  const row = state.cards.index.findAt(c, CARD_EVENT_TOKEN_WORD);
   const event = eventOf(c);
   switch (event) {
     case CARD_EVENT.LOAD:
@@ -64,7 +64,7 @@ export function executeCardEvent(state: State, c: Int32Array): number {
 }
 
 function addCard(state: State, c: Int32Array, event: number, row: number): number {
-  let holderRow = findHolder(state, c);
+  let holderRow = state.holders.index.findAt(c, CARD_EVENT_HOLDER_WORD);
   if (row !== 0) return existing(state, c, row, holderRow);
   if (state.cards.table.full) return OUTCOME.TABLE_FULL;
   if (holderRow === 0 && state.holders.table.full) return OUTCOME.TABLE_FULL;
@@ -76,7 +76,7 @@ function addCard(state: State, c: Int32Array, event: number, row: number): numbe
     if (listed) state.holders.setListed(holderRow, true);
   }
   if (event === CARD_EVENT.REPLACE) {
-    endCard(state, findCard(state, c, CARD_EVENT_PREVIOUS_WORD), CARD_STATUS.REPLACED);
+    endCard(state, state.cards.index.findAt(c, CARD_EVENT_PREVIOUS_WORD), CARD_STATUS.REPLACED);
   }
   const status = event === CARD_EVENT.LOAD ? statusOf(c) : CARD_STATUS.ISSUED;
   const medium = mediumOf(c);
@@ -98,7 +98,7 @@ function existing(state: State, c: Int32Array, row: number, holderRow: number): 
 function refusal(state: State, c: Int32Array, event: number, holderRow: number): number {
   const chipCount = holderRow === 0 ? 0 : state.holders.chipCount(holderRow);
   if (event === CARD_EVENT.REPLACE) {
-    const previous = findCard(state, c, CARD_EVENT_PREVIOUS_WORD);
+    const previous = state.cards.index.findAt(c, CARD_EVENT_PREVIOUS_WORD);
     if (previous === 0) return OUTCOME.PREVIOUS_CARD_UNKNOWN;
     if (state.cards.holderRow(previous) !== holderRow) return OUTCOME.HOLDER_DIFFERS;
     if (state.cards.medium(previous) !== mediumOf(c)) return OUTCOME.TRANSITION_NOT_ALLOWED;
@@ -163,15 +163,6 @@ function expiryOf(c: Int32Array): number {
 
 function regionOf(c: Int32Array): number {
   return c[CARD_EVENT_REGION_WORD]! >>> 0;
-}
-
-function findCard(state: State, c: Int32Array, at: number): number {
-  return state.cards.index.find(c[at]!, c[at + 1]!, c[at + 2]!, c[at + 3]!);
-}
-
-function findHolder(state: State, c: Int32Array): number {
-  const at = CARD_EVENT_HOLDER_WORD;
-  return state.holders.index.find(c[at]!, c[at + 1]!, c[at + 2]!, c[at + 3]!);
 }
 
 function wordsGiven(words: Int32Array, at: number): boolean {

@@ -45,16 +45,6 @@ export class Cards {
     return this.table.rowCount - 1;
   }
 
-  /** Row of the card whose token stands at `offset`, or 0. */
-  find(tokens: Int32Array, offset: number): number {
-    return this.index.find(
-      tokens[offset]!,
-      tokens[offset + 1]!,
-      tokens[offset + 2]!,
-      tokens[offset + 3]!,
-    );
-  }
-
   status(row: number): number {
     return this.table.words[row * CARD_WORDS + CARD_STATUS_WORD]! & 0xff;
   }

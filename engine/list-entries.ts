@@ -47,18 +47,18 @@ function removeEntry(state: State, entryId: number, position: number): number {
 }
 
 function mark(state: State, subjectKind: number, subject: Int32Array, listed: boolean): void {
-  const [a, b, c, d] = subject as unknown as [number, number, number, number];
+  const id = subject[0]!;
   if (subjectKind === LIST_SUBJECT.CARD) {
-    const row = state.cards.index.find(a, b, c, d);
+    const row = state.cards.index.findAt(subject, 0);
     if (row !== 0) state.cards.setListed(row, listed);
   } else if (subjectKind === LIST_SUBJECT.HOLDER) {
-    const row = state.holders.index.find(a, b, c, d);
+    const row = state.holders.index.findAt(subject, 0);
     if (row !== 0) state.holders.setListed(row, listed);
   } else if (subjectKind === LIST_SUBJECT.TERMINAL) {
-    const row = state.parties.find(a);
+    const row = state.parties.find(id);
     if (row !== 0) state.parties.setTerminalListed(row, listed);
   } else if (subjectKind === LIST_SUBJECT.ORGANISATION) {
-    const view = state.parties.organisations.get(a >>> 0);
+    const view = state.parties.organisations.get(id >>> 0);
     if (view !== undefined) view.listed = listed;
   }
 }

@@ -87,7 +87,7 @@ function decideAgain(state: State, reason: number, words: Int32Array, word: numb
   if (NOT_DECIDED_AGAIN.has(reason)) return;
   assert(use.prefixCount === 0, "the journal holds no prefix tokens");
   const { cardRow } = use;
-  use.tokenRow = state.cards.find(words, word);
+  use.tokenRow = state.cards.index.findAt(words, word);
   const again = decide(state, use);
   assert(again === reason, "a decision follows from the state");
   assert(use.cardRow === cardRow, "a decision names its card");

@@ -49,6 +49,11 @@ export class RowIndex {
     return this.findIn(this.oldSlots, hash, a, b, c, d);
   }
 
+  /** The row with the key of four words that stands at `at`, or 0. */
+  findAt(keys: Int32Array, at: number): number {
+    return this.find(keys[at]!, keys[at + 1]!, keys[at + 2]!, keys[at + 3]!);
+  }
+
   /**
    * Rows of `count` keys of four words, one every `stride` words from `first` on, to
    * rows[0..count); 0 where there is none. Sooner than one by one: the loads of a pass do not wait
@@ -74,7 +79,7 @@ export class RowIndex {
         words[at + 1] === keys[k + 1] &&
         words[at + 2] === keys[k + 2] &&
         words[at + 3] === keys[k + 3];
-      if (!found) rows[i] = this.find(keys[k]!, keys[k + 1]!, keys[k + 2]!, keys[k + 3]!);
+      if (!found) rows[i] = this.findAt(keys, k);
     }
   }
 

@@ -67,8 +67,7 @@ export class Queries {
 
   private card(token: Uint8Array): CardView | null {
     const { cards, holders } = this.node.engine.state;
-    const [a, b, c, d] = tokenWords(token) as unknown as [number, number, number, number];
-    const row = cards.index.find(a, b, c, d);
+    const row = cards.index.findAt(tokenWords(token), 0);
     if (row === 0) return null;
     return {
       status: cards.status(row),

@@ -350,7 +350,7 @@ export class EngineKit {
     use.panValid = panBlockValid(bytes, 0);
     use.tokens = tokensOf(bytes, this.state.blacklist.prefixLengths);
     use.tokenBase = 0;
-    use.tokenRow = this.state.cards.find(use.tokens, 0);
+    use.tokenRow = this.state.cards.index.findAt(use.tokens, 0);
     use.prefixCount = use.tokens.length / 4 - 1;
     const out = new Int32Array(8);
     this.engine.use(use, out, 0);
