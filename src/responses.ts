@@ -38,20 +38,39 @@ export function beginResponse(
   reason: number,
 ): number {
   const start = arena.take(responseFrameSize(bodySize));
-  const words = arena.words;
   const base = start >> 2;
-  words[base] = MAGIC_VERSION;
-  words[base + 1] = responseMti(slot.mti) | (count << 16);
-  words[base + 2] = slot.senderId;
-  words[base + 3] = slot.keyGeneration;
-  words[base + 4] = slot.sequence | 0;
-  words[base + BODY_SIZE_WORD] = bodySize;
-  words[base + BODY_SIZE_WORD + 1] = timeMs | 0;
-  const timeHigh = Math.floor(timeMs / WORD_RANGE) & 0xffff;
-  words[base + BODY_SIZE_WORD + 2] = timeHigh | (RESPONSE_CODE_WORDS[reason]! << 16);
+  arena.words[base] = MAGIC_VERSION;
+  arena.words[base + BODY_SIZE_WORD] = bodySize;
+  const mtiAndCount = responseMti(slot.mti) | (count << 16);
+  writeAnswered(arena.words, base, slot, mtiAndCount, timeMs, reason);
   slot.responseStart = start;
   slot.responseSize = FRAME_HEADER_SIZE + bodySize;
   return start + FRAME_HEADER_SIZE;
+}
+
+/** What a response repeats of its request. */
+export interface Answered {
+  senderId: number;
+  keyGeneration: number;
+  sequence: number;
+}
+
+/** Writes what differs from response to response: all of a header but magic, flags and size. */
+export function writeAnswered(
+  words: Int32Array,
+  base: number,
+  { senderId, keyGeneration, sequence }: Answered,
+  mtiAndCount: number,
+  timeMs: number,
+  reason: number,
+): void {
+  words[base + 1] = mtiAndCount;
+  words[base + 2] = senderId;
+  words[base + 3] = keyGeneration;
+  words[base + 4] = sequence | 0;
+  words[base + BODY_SIZE_WORD + 1] = timeMs | 0;
+  const timeHigh = Math.floor(timeMs / WORD_RANGE) & 0xffff;
+  words[base + BODY_SIZE_WORD + 2] = timeHigh | (RESPONSE_CODE_WORDS[reason]! << 16);
 }
 
 /** A frame that refuses a frame: no body, the reason's code; without a key unauthenticated. */
@@ -61,13 +80,7 @@ export function refusalFrame(slot: FrameSlot, reason: number, timeMs: number): U
   const words = new Int32Array(bytes.buffer);
   const flags = mac === null ? FRAME_FLAG_UNAUTHENTICATED : 0;
   words[0] = MAGIC_VERSION | (flags << FLAGS_SHIFT);
-  words[1] = responseMti(slot.mti);
-  words[2] = slot.senderId;
-  words[3] = slot.keyGeneration;
-  words[4] = slot.sequence | 0;
-  words[BODY_SIZE_WORD + 1] = timeMs | 0;
-  const timeHigh = Math.floor(timeMs / WORD_RANGE) & 0xffff;
-  words[BODY_SIZE_WORD + 2] = timeHigh | (RESPONSE_CODE_WORDS[reason]! << 16);
+  writeAnswered(words, 0, slot, responseMti(slot.mti), timeMs, reason);
   if (mac !== null) mac.sign(bytes, 0, FRAME_HEADER_SIZE, bytes, FRAME_HEADER_SIZE);
   return bytes;
 }
