@@ -308,9 +308,9 @@ export function httpUrl(server: { terminalsPort: number }): string {
 }
 
 /** Waits until `holds`; throws at the deadline with what was waited for. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const endMs = Date.now() + DEADLINE_MS;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > endMs) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

@@ -15,6 +15,9 @@ import type { Messages } from "../../bench/window.js";
 import { framePlans } from "../../bench/wire.js";
 import { terminalIdOf } from "../../bench/world.js";
 import { FRAME_SEQUENCE_OFFSET } from "../../protocol/frame.js";
+import { loadAdminToken } from "../../src/admin-token.js";
+import { ControlClient } from "../../src/control/client.js";
+import { until } from "../server-kit.js";
 import { ROOT } from "../source-text.js";
 import { type ServerProcess, serve, tongkaHere } from "../tongka-process.js";
 import type { Amount, LoadCase, Report } from "./report.js";
@@ -214,12 +217,24 @@ async function askAgain(
   report.check("after a restart, everyone is answered", again.size === frameCount * TERMINALS);
   report.check("and approved", approved === frameCount * TERMINALS);
   report.check("who had an answer gets the same one", same.length === answered.size);
-  const metrics = await (await fetch(`${server.controlUrl}/metrics`)).text();
-  const remembered = Number(/^tongka_uses_remembered (\d+)/m.exec(metrics)?.[1]);
+  const remembered = await remembers(server, stalled.folder);
   report.figure("uses remembered", remembered, "");
   for (const terminal of terminals) terminal.close();
   await server.end("SIGTERM");
   return remembered;
+}
+
+/** Uses that the server remembers now: gauges are told of the state four times a second. */
+async function remembers(server: ServerProcess, folder: string): Promise<number> {
+  const { controlUrl: url } = server;
+  const adminToken = loadAdminToken(folder, {});
+  const { position } = await new ControlClient({ url, adminToken }).status();
+  const gauge = async (name: string) => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\d+)`, "m").exec(text)?.[1]);
+  };
+  await until("the gauges", async () => (await gauge("tongka_journal_position")) >= position);
+  return gauge("tongka_uses_remembered");
 }
 
 /** Outcomes (hex) by terminal and sequence, as they come. */
