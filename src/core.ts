@@ -124,18 +124,24 @@ export class Core implements CommandSink {
 
   /**
    * Takes a frame. Returns FRAME_PROBLEM.NONE, or what is wrong with it: then the connection is to
-   * be closed and nothing was taken. `message` is copied, and zeroed: it holds card numbers.
+   * be closed and nothing was taken. `message` is zeroed, whatever becomes of it: it holds card
+   * numbers.
    */
   receive(reply: Reply, message: ArrayBuffer): number {
-    const size = message.byteLength;
+    const bytes = new Uint8Array(message);
+    const problem = this.take(reply, bytes);
+    bytes.fill(0);
+    return problem;
+  }
+
+  private take(reply: Reply, bytes: Uint8Array): number {
+    const size = bytes.length;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
-    if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, message, this.parts);
+    if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, bytes, this.parts);
     const { arena } = this.receiving;
     assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
-    const bytes = new Uint8Array(message);
     arena.bytes.set(bytes, start);
-    bytes.fill(0);
     const problem = frameProblem(arena.view, start, size);
     const mti = problem === 0 ? arena.view.getUint16(start + FRAME_MTI_OFFSET, true) : 0;
     if (problem !== 0 || !isRequestMti(mti)) {

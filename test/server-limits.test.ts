@@ -7,7 +7,10 @@ import t, { type Test } from "tap";
 import type { BlockReader } from "../engine/block.js";
 import { COMMAND } from "../engine/commands.js";
 import { USE_STAN_WORD, USE_TERMINAL_WORD, USE_WORDS } from "../engine/use.js";
+import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
 import {
+  FRAME_MTI_OFFSET,
+  FRAME_STATUS_OFFSET,
   FUNCTION_ECHO,
   FUNCTION_KEY_CHANGE,
   FUNCTION_SIGN_OFF,
@@ -83,6 +86,36 @@ t.test("overload is answered 91 at once, and passes", async (t) => {
   const tooMany = await ask(gate, gate.terminal.uses(MTI_USE_REQUEST, five));
   t.equal(tooMany.header.status, "91", "more records than a frame may have");
   t.equal((await ask(gate, tap(gate))).outcomes[0]!.responseCode, "00", "and goes on");
+});
+
+t.test("what a message held is zeroed, whatever becomes of it", async (t) => {
+  const limits = { "limits.recordsInFlightMax": 1, "limits.recordsPerFrameMax": 1 };
+  const flags = { ...limits, "terminals.frameSizeMax": 4144 };
+  const { core } = (await serve(t, { flags })).node;
+  const answers: number[] = [];
+  const reply = { queue: () => answers.push(1), flush: () => {}, dirty: false };
+  const terminal = new RawTerminal(GATE_FIRST);
+  terminal.openSession(5, new Uint8Array(NONCE_SIZE), new Uint8Array(NONCE_SIZE));
+  const frame = terminal.uses(MTI_USE_REQUEST, [terminal.use(panOf(0))]);
+  const answer = Uint8Array.from(terminal.manage(FUNCTION_ECHO));
+  answer[FRAME_MTI_OFFSET] = 0x10;
+  answer.fill(0x30, FRAME_STATUS_OFFSET, FRAME_STATUS_OFFSET + 2);
+  const hurt = frame.map((byte, i) => (i === 0 ? byte ^ 1 : byte));
+  const { NONE, TOO_LARGE, NOT_A_REQUEST } = FRAME_PROBLEM;
+  const left = (sent: Uint8Array, expected: number | null) => {
+    const message = Uint8Array.from(sent).buffer;
+    const problem = core.receive(reply, message);
+    if (expected === null) t.not(problem, NONE);
+    else t.equal(problem, expected);
+    return Buffer.from(message).filter((byte) => byte !== 0).length;
+  };
+  for (const when of ["before", "under"]) {
+    t.equal(left(new Uint8Array(4145).fill(7), TOO_LARGE), 0, `too large, ${when} overload`);
+    t.equal(left(hurt, null), 0, `malformed, ${when} overload`);
+    t.equal(left(answer, NOT_A_REQUEST), 0, `no request, ${when} overload`);
+    t.equal(left(frame, NONE), 0, `a frame, ${when} overload`);
+  }
+  t.equal(answers.length, 1, "the second frame is refused at once");
 });
 
 t.test("a flood of large management frames is refused, not fatal", async (t) => {
