@@ -9,19 +9,19 @@ import { ADMIN_TOKEN_FILE } from "../src/admin-token.js";
 import { loadConfig } from "../src/config.js";
 import { ControlClient, ControlError } from "../src/control/client.js";
 import { ROOT_KEY_FILE } from "../src/root-key.js";
-import { ADMIN_TOKEN, engine, ID_NUMBER, PAN, refusalOf } from "./control-harness.js";
-import { AUTHORIZED, administered, Control, JSON_TYPE, OPEN_PATHS } from "./control-requests.js";
+import { ADMIN_TOKEN, engine, PAN, refusalOf } from "./control-harness.js";
+import {
+  AUTHORIZED,
+  administered,
+  CARD_ROW,
+  Control,
+  JSON_TYPE,
+  OPEN_PATHS,
+} from "./control-requests.js";
 import { rawTcp } from "./raw-terminal.js";
 import { catalogue, dataFolder } from "./server-kit.js";
 
 const TERMINAL_ROW = { terminalId: 7, organisationId: 1, regionCode: 460100, domains: "transport" };
-const CARD_ROW = {
-  idNumber: ID_NUMBER,
-  medium: "chip",
-  status: "active",
-  regionCode: 460105,
-  expiryDate: "2030-12-31",
-};
 
 const control = new Control(t);
 

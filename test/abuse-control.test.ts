@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { ADMIN_TOKEN_FILE, createAdminToken, loadAdminToken } from "../src/admin-token.js";
-import { ADMIN_TOKEN, engine, ID_NUMBER, PAN } from "./control-harness.js";
-import { AUTHORIZED, administered, Control } from "./control-requests.js";
+import { ADMIN_TOKEN, engine, PAN } from "./control-harness.js";
+import { AUTHORIZED, administered, CARD_ROW, Control } from "./control-requests.js";
 import { rawTcp } from "./raw-terminal.js";
 import { catalogue, clientOf, GATE_FIRST, ITEM_BUS, panOf, serve } from "./server-kit.js";
 
@@ -185,13 +185,6 @@ t.test("API4 resources: a busy control plane stalls no tap", async (t) => {
   t.ok(median < 500, `the median tap took ${median.toFixed(1)} ms`);
 });
 
-const CARD_ROW = {
-  idNumber: ID_NUMBER,
-  medium: "chip",
-  status: "active",
-  regionCode: 460105,
-  expiryDate: "2030-12-31",
-};
 const REJECTED = { rows: 5000, imported: 0, rejected: 5000 };
 
 t.test(

@@ -9,6 +9,7 @@ import type { RunningServer } from "../src/server.js";
 import {
   ADMIN_TOKEN,
   engine,
+  ID_NUMBER,
   type Running,
   resetEngine,
   startShared,
@@ -20,6 +21,15 @@ export const AUTHORIZED = { authorization: `Bearer ${ADMIN_TOKEN}` };
 export const JSON_TYPE = { "content-type": "application/json" };
 /** Open to everyone who reaches the port. */
 export const OPEN_PATHS = ["/livez", "/metrics", "/readyz"];
+
+/** A card as a row of an import, but for its number. */
+export const CARD_ROW = {
+  idNumber: ID_NUMBER,
+  medium: "chip",
+  status: "active",
+  regionCode: 460105,
+  expiryDate: "2030-12-31",
+};
 
 export interface Answer {
   status: number;
