@@ -3,9 +3,36 @@
 // one fills).
 
 import { BlockWriter } from "../engine/block.js";
+import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
+import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
+import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Arena } from "./arena.js";
+import type { Config } from "./config.js";
 import type { FrameSlot } from "./frame-slot.js";
 import { JOB_WORDS } from "./mac-jobs.js";
+
+/** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
+const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
+/** An arena keeps a word or two free behind what it is asked to hold. */
+const ARENA_SPARE = 16;
+/** Management responses are longer than use responses of one record. */
+const MANAGEMENT_ROOM = 1 << 20;
+
+/** The two batches, numbers 0 and 1, each with room for all that may be in flight. */
+export function newBatches({ limits, terminals }: Config): [Batch, Batch] {
+  const { recordsInFlightMax } = limits;
+  const recordsRoom = recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD);
+  const room = recordsRoom + terminals.frameSizeMax + ARENA_SPARE;
+  return [new Batch(0, room, recordsInFlightMax), new Batch(1, room, recordsInFlightMax)];
+}
+
+/** The two blocks, numbers 2 and 3, each with room for the answers to all of it. */
+export function newBlocks({ limits, journal }: Config): [PendingBlock, PendingBlock] {
+  const { recordsInFlightMax } = limits;
+  const room = recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
+  const block = (n: number) => new PendingBlock(n, journal.blockSizeMax, room, recordsInFlightMax);
+  return [block(2), block(3)];
+}
 
 /** Frames received together, and their MAC jobs. */
 export class Batch {

@@ -6,23 +6,16 @@
 //   commit    the block, one durable write; response MACs are made meanwhile
 //   deliver   answers leave when their block is on disk and they are signed
 //
-// It never waits. A batch is what arrived in one turn of the event loop, or while the pool
-// verified the batch before; a block is what was decided while the block before was committed.
+// It never waits. A batch is what arrived in one turn of the event loop, or while the batch before
+// was verified and decided; a block is what was decided while the block before was committed. A
+// large batch is decided in slices: answers leave and a commit begins between two of them.
 // Invariant: a frame's records count as in flight from receive to refuse or deliver.
 
 import { type Engine, REPEATED } from "../engine/engine.js";
 import { readUse, USE_WORDS, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { frameProblem, isRequestMti } from "../protocol/decode.js";
-import {
-  FRAME_COUNT_OFFSET,
-  FRAME_HEADER_SIZE,
-  FRAME_KEY_GENERATION_OFFSET,
-  FRAME_MAC_SIZE,
-  FRAME_MTI_OFFSET,
-  FRAME_SENDER_ID_OFFSET,
-  FRAME_SEQUENCE_OFFSET,
-} from "../protocol/frame.js";
+import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE, FRAME_MTI_OFFSET } from "../protocol/frame.js";
 import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
 import { wipeScratch } from "../protocol/mac.js";
 import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
@@ -31,12 +24,12 @@ import { panBlockValid } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Admission } from "./admission.js";
-import { Batch, PendingBlock } from "./batch.js";
+import { type Batch, newBatches, newBlocks, type PendingBlock } from "./batch.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
 import { CommitWatch } from "./commit-watch.js";
 import type { Config } from "./config.js";
-import { type FrameSlot, FrameSlots, type Reply } from "./frame-slot.js";
+import { type FrameSlot, FrameSlots, type Reply, readSlot } from "./frame-slot.js";
 import type { Host } from "./host.js";
 import { MacStage } from "./mac-stage.js";
 import { ANSWERED_AT_ONCE, Management } from "./management.js";
@@ -50,12 +43,9 @@ import type { KeyVault } from "./vault.js";
 
 /** Sessions whose keys are kept ready, 5 KB each. */
 const KEY_PAIRS_MAX = 16_384;
-/** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
-const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
-/** An arena keeps a word or two free behind what it is asked to hold. */
-const ARENA_SPARE = 16;
-/** Management responses are longer than use responses of one record. */
-const MANAGEMENT_ROOM = 1 << 20;
+/** What a turn decides at the most, some 4 ms: a record is 1, its frame FRAME_WORK more. */
+const SLICE_WORK = 4096;
+const FRAME_WORK = 3;
 
 export interface CoreParts {
   config: Config;
@@ -82,13 +72,15 @@ export class Core implements CommandSink {
   private receiving: Batch;
   private spareBatch: Batch;
   private verifying: Batch | null = null;
-  /** A batch whose frames from `resumeAt` on wait for room in the next block. */
+  /** A batch whose frames from `resumeAt` on wait for the next turn, or for room in a block. */
   private stalled: Batch | null = null;
   private resumeAt = 0;
   private filling: PendingBlock;
   private committing: PendingBlock | null = null;
   private spareBlock: PendingBlock | null;
   private scheduled = false;
+  /** A block was put, and its write begins in a turn of the event loop that is still to come. */
+  private starting = false;
   private stopping = false;
   private boundaryTasks: (() => void)[] = [];
   private idleWaiters: (() => void)[] = [];
@@ -96,25 +88,15 @@ export class Core implements CommandSink {
 
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
-    const { recordsInFlightMax } = config.limits;
-    const requestRoom =
-      recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD) +
-      config.terminals.frameSizeMax +
-      ARENA_SPARE;
-    const responseRoom =
-      recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
-    const batches = [0, 1].map((n) => new Batch(n, requestRoom, recordsInFlightMax));
-    const blocks = [2, 3].map((n) => {
-      const { blockSizeMax } = config.journal;
-      return new PendingBlock(n, blockSizeMax, responseRoom, recordsInFlightMax);
-    });
-    [this.receiving, this.spareBatch] = batches as [Batch, Batch];
-    [this.filling, this.spareBlock] = blocks as [PendingBlock, PendingBlock];
+    const batches = newBatches(config);
+    const blocks = newBlocks(config);
+    [this.receiving, this.spareBatch] = batches;
+    [this.filling, this.spareBlock] = blocks;
     this.committedPosition = engine.state.registers.position;
     this.keys = new SessionKeys(engine.state, vault, KEY_PAIRS_MAX);
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault, engine.state.cards);
-    this.admission = new Admission(recordsInFlightMax, config.limits.answerMs);
+    this.admission = new Admission(config.limits.recordsInFlightMax, config.limits.answerMs);
     this.commands = new CommandQueue(engine);
     this.management = new Management(config, engine, this.keys, parts.host);
     this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
@@ -151,13 +133,7 @@ export class Core implements CommandSink {
     const frame = this.slots.take();
     frame.reply = reply;
     frame.receivedMs = this.parts.host.monotonicMs();
-    frame.start = start;
-    frame.size = size;
-    frame.mti = mti;
-    frame.count = arena.view.getUint16(start + FRAME_COUNT_OFFSET, true);
-    frame.senderId = arena.view.getUint32(start + FRAME_SENDER_ID_OFFSET, true);
-    frame.keyGeneration = arena.view.getUint32(start + FRAME_KEY_GENERATION_OFFSET, true);
-    frame.sequence = arena.view.getUint32(start + FRAME_SEQUENCE_OFFSET, true);
+    readSlot(frame, arena.view, start, size);
     this.inFlight += frame.count;
     const refusal = this.overload(frame);
     if (refusal === 0) {
@@ -225,13 +201,22 @@ export class Core implements CommandSink {
 
   /** A turn for what came while no turn could be taken. */
   private scheduleRest(): void {
-    if (this.receiving.frames.length > 0 || !this.commands.empty) this.schedule();
+    const waits = this.receiving.frames.length > 0 || !this.commands.empty;
+    if (waits || this.stalled !== null) this.schedule();
   }
 
   private readonly turn = (): void => {
     this.scheduled = false;
-    if (this.verifying !== null || this.stalled !== null) return;
+    if (this.verifying !== null) return;
+    if (this.starting) {
+      this.schedule();
+      return;
+    }
     this.openBlock();
+    if (this.stalled !== null) {
+      this.decideBatch(this.stalled, this.resumeAt);
+      return;
+    }
     this.runCommands();
     if (this.receiving.frames.length > 0) this.verify();
     else this.commit();
@@ -281,27 +266,32 @@ export class Core implements CommandSink {
     this.spareBatch = batch;
     this.openBlock();
     this.decideBatch(batch, 0);
-    this.scheduleRest();
   }
 
-  /** Decides the frames of a batch from `from` on, as far as the block has room. */
+  /** Decides a slice of a batch, from frame `from` on, as far as the block has room. */
   private decideBatch(batch: Batch, from: number): void {
     const { state } = this.parts.engine;
     if (from === 0) this.tokens.prepare(batch, state.blacklist.prefixLengths);
     else this.tokens.forgetRows();
+    let work = 0;
     for (let i = from; i < batch.frames.length; i++) {
       const frame = batch.frames[i]!;
-      if (frame.refusal === 0 && !this.hasRoom(frame)) {
+      const full = frame.refusal === 0 && !this.hasRoom(frame);
+      if (full || work >= SLICE_WORK) {
         this.stalled = batch;
         this.resumeAt = i;
         this.commit();
+        // A full block is followed by the next one when it has been delivered.
+        if (!full) this.schedule();
         return;
       }
+      work += FRAME_WORK + frame.count;
       this.decideFrame(batch, frame);
     }
     this.stalled = null;
     batch.clear();
     this.commit();
+    this.scheduleRest();
   }
 
   private hasRoom(frame: FrameSlot): boolean {
@@ -403,6 +393,7 @@ export class Core implements CommandSink {
     this.filling = this.spareBlock!;
     this.spareBlock = null;
     this.committing = block;
+    this.starting = true;
     const writer = engine.seal();
     block.lastPosition = engine.state.registers.position;
     for (const task of this.boundaryTasks.splice(0)) task();
@@ -412,10 +403,16 @@ export class Core implements CommandSink {
     journal
       .append(writer.firstPosition, writer.bytes.subarray(0, writer.size))
       .then(() => this.durable(block), this.commitFailed);
+    // lmdb begins to write in an immediate of its own, which this one follows.
+    this.parts.host.soon(this.started);
     const pooled = this.macs.sign(block);
     if (pooled === null) block.signed = true;
     else pooled.then(() => this.signed(block), this.poolFailed);
   }
+
+  private readonly started = (): void => {
+    this.starting = false;
+  };
 
   private signed(block: PendingBlock): void {
     block.signed = true;
@@ -459,14 +456,7 @@ export class Core implements CommandSink {
     this.spareBlock = block;
     this.committing = null;
     for (const call of committed) call();
-    this.next();
-  }
-
-  private next(): void {
-    if (this.stalled !== null) {
-      this.openBlock();
-      this.decideBatch(this.stalled, this.resumeAt);
-    } else this.commit();
+    this.commit();
     this.scheduleRest();
   }
 

@@ -1,6 +1,13 @@
 // A frame on its way through the core, from its arrival until its answer has left. Slots are made
 // once and used again: the way of a request allocates next to nothing.
 
+import {
+  FRAME_COUNT_OFFSET,
+  FRAME_KEY_GENERATION_OFFSET,
+  FRAME_MTI_OFFSET,
+  FRAME_SENDER_ID_OFFSET,
+  FRAME_SEQUENCE_OFFSET,
+} from "../protocol/frame.js";
 import type { Mac } from "../protocol/mac.js";
 import type { KeyPair } from "./session-keys.js";
 
@@ -39,6 +46,17 @@ export class FrameSlot {
   responseSize = 0;
   /** What signs the response; null when it is signed already. */
   signer: Mac | null = null;
+}
+
+/** Fills a slot from a well-formed frame, the `size` bytes at `start` of a batch's arena. */
+export function readSlot(slot: FrameSlot, view: DataView, start: number, size: number): void {
+  slot.start = start;
+  slot.size = size;
+  slot.mti = view.getUint16(start + FRAME_MTI_OFFSET, true);
+  slot.count = view.getUint16(start + FRAME_COUNT_OFFSET, true);
+  slot.senderId = view.getUint32(start + FRAME_SENDER_ID_OFFSET, true);
+  slot.keyGeneration = view.getUint32(start + FRAME_KEY_GENERATION_OFFSET, true);
+  slot.sequence = view.getUint32(start + FRAME_SEQUENCE_OFFSET, true);
 }
 
 /** Slots to use again. */

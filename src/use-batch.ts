@@ -6,6 +6,7 @@ import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
 import { isUseMti } from "../protocol/mti.js";
 import { PAN_BLOCK_SIZE, panPrefixBlock } from "../protocol/pan.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
+import type { Arena } from "./arena.js";
 import type { Batch } from "./batch.js";
 import type { KeyVault } from "./vault.js";
 
@@ -17,6 +18,7 @@ export class UseTokens {
   words: Int32Array = new Int32Array(0);
   stride = 1;
   private blocks = new Uint8Array(1024 * PAN_BLOCK_SIZE);
+  private blockWords = new Int32Array(this.blocks.buffer);
 
   /** Rows of the cards of records rowsStart..rowsEnd-1. */
   private readonly rows = new Int32Array(ROWS_AHEAD);
@@ -54,11 +56,14 @@ export class UseTokens {
     this.recordCount = recordCount;
     const size = recordCount * this.stride * PAN_BLOCK_SIZE;
     if (size === 0) return;
-    if (this.blocks.length < size) this.blocks = new Uint8Array(size * 2);
+    if (this.blocks.length < size) {
+      this.blocks = new Uint8Array(size * 2);
+      this.blockWords = new Int32Array(this.blocks.buffer);
+    }
     for (const frame of batch.frames) {
       if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
       const start = frame.start + FRAME_HEADER_SIZE;
-      this.gather(batch.arena.bytes, start, frame.count, frame.tokenIndex, prefixLengths);
+      this.gather(batch.arena, start, frame.count, frame.tokenIndex, prefixLengths);
     }
     const tokens = this.vault.tokenize(this.blocks.subarray(0, size));
     this.words = new Int32Array(tokens.buffer, tokens.byteOffset, tokens.length >> 2);
@@ -74,17 +79,22 @@ export class UseTokens {
   }
 
   private gather(
-    bytes: Uint8Array,
+    { bytes, words }: Arena,
     start: number,
     count: number,
     tokenIndex: number,
     prefixLengths: readonly number[],
   ): void {
-    const { blocks } = this;
+    const { blocks, blockWords } = this;
     let to = tokenIndex * this.stride * PAN_BLOCK_SIZE;
     for (let i = 0; i < count; i++) {
       const from = start + i * USE_RECORD_SIZE;
-      for (let b = 0; b < PAN_BLOCK_SIZE; b++) blocks[to + b] = bytes[from + b]!;
+      const word = from >> 2;
+      const toWord = to >> 2;
+      blockWords[toWord] = words[word]!;
+      blockWords[toWord + 1] = words[word + 1]!;
+      blockWords[toWord + 2] = words[word + 2]!;
+      blockWords[toWord + 3] = words[word + 3]!;
       for (const digits of prefixLengths) {
         panPrefixBlock(bytes, from, digits, blocks, to + PAN_BLOCK_SIZE);
         to += PAN_BLOCK_SIZE;

@@ -10,6 +10,7 @@ import {
   type FrameHeader,
   frameProblem,
   isRequestMti,
+  luhnDigit,
   MANAGEMENT_RECORD_SIZE,
   MTI_USE_REQUEST,
   OUTCOME_RECORD_SIZE,
@@ -242,16 +243,32 @@ const PAN: Fuzzer = {
     }),
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
       const valid = readWithin(bytes, (whole, offset) => panBlockValid(whole, offset));
-      if (!valid) return;
-      const record64 = new Uint8Array(USE_RECORD_SIZE);
-      record64.set(bytes);
-      const { pan } = readUseRecord(viewOf(record64), 0);
-      const again = new Uint8Array(16);
-      writePanBlock(again, 0, pan, 0);
-      holds(same(again, bytes), "a valid block is not that of its digits");
+      if (valid) isBlockOfItsDigits(bytes);
     }),
+    fc.property(
+      fc.stringMatching(/^[0-9]{11,18}$/),
+      fc.nat(15),
+      fc.nat(255),
+      (digits, at, changed) => {
+        const block = new Uint8Array(16);
+        writePanBlock(block, 0, digits + luhnDigit(digits), 0);
+        holds(panBlockValid(block, 0), "a valid number is refused");
+        block[at] = changed;
+        if (panBlockValid(block, 0)) isBlockOfItsDigits(block);
+      },
+    ),
   ],
 };
+
+/** A valid block is what its digits, valid themselves, are written as: nothing else is in it. */
+function isBlockOfItsDigits(block: Uint8Array): void {
+  const record64 = new Uint8Array(USE_RECORD_SIZE);
+  record64.set(block);
+  const { pan } = readUseRecord(viewOf(record64), 0);
+  const again = new Uint8Array(16);
+  writePanBlock(again, 0, pan, 0);
+  holds(same(again, block) && panValid(pan), "a valid block is not that of its digits");
+}
 
 export const PROTOCOL_FUZZERS: readonly Fuzzer[] = [
   FRAME,
