@@ -21,8 +21,8 @@ const HELP = `usage: npm run simulate:mutations [-- options]
   --from N       from the Nth fault of the list on (default 1)
   --to N         up to the Nth (default ${MUTATIONS.length}, the last)
 
-Runs each fault against seeds ${FIRST_SEED} to ${RUNS_MAX}, and prints by which it was found, as rows
-of a table. Exit code 1 when one was not found.
+Runs each fault against seeds ${FIRST_SEED} to ${RUNS_MAX} and prints by which it was found, in a
+table. Exit code 1 when one was not found.
 `;
 
 const { values } = parseArgs({
