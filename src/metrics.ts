@@ -41,6 +41,7 @@ export const GAUGE = {
   REPLAYED_BLOCKS: 22,
   DISK_FREE_BYTES: 23,
   MAIN_HEAP_BYTES: 24,
+  CHECKPOINT_WAIT_SECONDS: 25,
 } as const;
 
 /** Bits of the READY slot. Ready is all of READY_ALL and nothing else. */
@@ -217,6 +218,11 @@ export class Metrics {
   /** Position up to which the tables are on disk. */
   setCheckpointPosition(position: number): void {
     this.slots[GAUGE.CHECKPOINT_POSITION] = position;
+  }
+
+  /** How long entries have waited for a checkpoint that has not ended; 0 none waits. */
+  setCheckpointWaitSeconds(seconds: number): void {
+    this.slots[GAUGE.CHECKPOINT_WAIT_SECONDS] = seconds;
   }
 
   /** Blocks replayed at start. */

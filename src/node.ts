@@ -9,7 +9,7 @@ import type { Config } from "./config.js";
 import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
-import { systemHost } from "./host.js";
+import { type Host, systemHost } from "./host.js";
 import { loadBeside } from "./load-beside.js";
 import { Metrics } from "./metrics.js";
 import { newEngine, recover } from "./recover.js";
@@ -22,6 +22,7 @@ export interface Node {
   readonly config: Config;
   readonly engine: Engine;
   readonly core: Core;
+  readonly host: Host;
   readonly journal: JournalStore;
   readonly checkpointer: Checkpointer;
   readonly metrics: Metrics;
@@ -70,6 +71,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
       config,
       engine,
       core,
+      host,
       journal,
       checkpointer,
       metrics,

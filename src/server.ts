@@ -4,6 +4,7 @@
 import { statfs } from "node:fs/promises";
 import { loadAdminToken } from "./admin-token.js";
 import { buildInfo } from "./build-info.js";
+import { CheckpointWatch } from "./checkpoint-watch.js";
 import type { Config } from "./config.js";
 import { type Control, startControl } from "./control/control.js";
 import { failStop } from "./fail-stop.js";
@@ -153,12 +154,31 @@ function startWatch(node: Node, log: Logger): { stop(): void } {
       "a checkpoint failed, and no more are made: restart when the disk is well",
     );
   });
+  const checkpoints = watchCheckpoints(node, log);
   return {
     stop: () => {
       clearInterval(gauges);
       clearInterval(disk);
+      checkpoints.stop();
     },
   };
+}
+
+function watchCheckpoints(node: Node, log: Logger): CheckpointWatch {
+  const { metrics, checkpointer, config, core, host } = node;
+  const progress = () => {
+    return { checkpoint: checkpointer.position, committed: core.committedPosition };
+  };
+  return new CheckpointWatch(host, config.journal.checkpointSeconds, progress, metrics, {
+    late: (seconds) => {
+      log.warn(
+        { seconds, position: checkpointer.position },
+        "no checkpoint has ended for long: look at the disk; nothing is lost, " +
+          "but a restart replays what came since",
+      );
+    },
+    ended: () => log.info({ position: checkpointer.position }, "a checkpoint has ended again"),
+  });
 }
 
 function setGauges(node: Node): void {

@@ -22,9 +22,9 @@ import { ROOT } from "./source-text.js";
 const SETTINGS = { rounds: 2, cuts: 11, faults: 2, stopSeconds: [], jumpHours: [] };
 const shared = await shortContext(t, SETTINGS);
 
-t.test("kill -9", async (t) => {
+t.test("kill -9, and a server that counts twice", async (t) => {
   const context = await runShort(t, shared, KILL_CASE);
-  t.match(context!.totals, { kills: SETTINGS.rounds });
+  t.match(context!.totals, { kills: SETTINGS.rounds, controlsTwice: 1 });
   t.ok(context!.totals.answers > 0 && context!.totals.repeats > 0);
 });
 

@@ -26,7 +26,7 @@ import { type RunResult, simulate } from "./simulation/simulation.js";
 import { Timeline } from "./simulation/timeline.js";
 import { ROOT } from "./source-text.js";
 
-const FIXED_SEEDS = [2, 4, 9];
+const FIXED_SEEDS = [2, 3, 9];
 const SEEDS_WITH_ALL = 8;
 /** Messages by MTI and function code, commands, and faults of network, disk, process and clock. */
 const EVERYTHING = [

@@ -125,6 +125,11 @@ export class Exposition {
       "Tables are on disk up to here.",
       GAUGE.CHECKPOINT_POSITION,
     );
+    this.gauge(
+      "tongka_checkpoint_wait_seconds",
+      "Since a checkpoint last ended, while entries wait for the next; 0 when none waits.",
+      GAUGE.CHECKPOINT_WAIT_SECONDS,
+    );
     this.counter("tongka_journal_bytes_total", "Bytes put into the journal.", GAUGE.JOURNAL_BYTES);
     this.gauge("tongka_replayed_blocks", "Blocks replayed at start.", GAUGE.REPLAYED_BLOCKS);
     this.gauge("tongka_disk_free_bytes", "Room left for the journal.", GAUGE.DISK_FREE_BYTES);

@@ -41,6 +41,7 @@ export interface Totals {
   repeats: number;
   controls: number;
   controlsLost: number;
+  controlsTwice: number;
   lost: number;
   invented: number;
   countedTwice: number;
@@ -83,7 +84,7 @@ const SHOWN_MAX = 5;
 export function noTotals(): Totals {
   const names = [
     ...["kills", "cuts", "faults", "stops", "jumps", "restarts", "refusals", "asked", "answers"],
-    ...["repeats", "controls", "controlsLost"],
+    ...["repeats", "controls", "controlsLost", "controlsTwice"],
     ...["lost", "invented", "countedTwice", "changed", "unexpected"],
   ];
   return Object.fromEntries(names.map((name) => [name, 0])) as unknown as Totals;

@@ -1,9 +1,12 @@
 // kill -9 at random instants: under load, in a checkpoint, in a start. Each life goes on from what
 // the last one left, and is asked again what the last one was asked.
+//
+// The control: a server that counts twice. The verdict must say so, or the case shows nothing.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, type CrashCase, unexpected } from "./case.js";
 import { isEnded, Life } from "./life.js";
+import { twiceControl } from "./twice-control.js";
 
 /** Kills of one data folder: each verdict reads its whole journal. */
 const ROUNDS_PER_FOLDER = 20;
@@ -17,7 +20,7 @@ const CHECKPOINT_MS_MAX = 500;
 
 export const KILL_CASE: CrashCase = {
   name: "kill",
-  text: "kill -9 at random instants under load",
+  text: "kill -9 at random instants under load; a control that counts twice",
   run: async (context) => {
     const { rounds } = context.settings;
     let life: Life | null = null;
@@ -34,6 +37,7 @@ export const KILL_CASE: CrashCase = {
     await life?.restart();
     if (rounds > 0 && replayed === 0) unexpected(context, "kill: no block was replayed");
     context.row(`${rounds} kills: ${replayed} blocks replayed`);
+    if (rounds > 0) await twiceControl(context);
   },
 };
 

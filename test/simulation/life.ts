@@ -15,8 +15,6 @@ import { FalseHost } from "./false-host.js";
 import { Broken } from "./trace.js";
 import type { World } from "./world.js";
 
-const TABLES_FAIL_MORE = 5;
-
 export class Life {
   readonly host: FalseHost;
   readonly engine: Engine;
@@ -125,15 +123,14 @@ export class Life {
   private opener(file: FalseFile): OpenDatabase {
     const { timeline, chance, plan, trace } = this.world;
     const name = file === this.world.journalFile ? "journal" : "tables";
-    const faults = this.world.healed ? NO_DISK_FAULTS : plan.disk;
-    // A failed write of the journal ends the process; one of the tables may come more often.
-    const failWrite = faults.failWrite * (name === "tables" ? TABLES_FAIL_MORE : 1);
+    const planned = name === "journal" ? plan.journalDisk : plan.tablesDisk;
+    const faults = this.world.healed ? NO_DISK_FAULTS : planned;
     return <K extends number | string>() => {
       const database = new FalseDatabase(
         file,
         timeline,
         chance,
-        { ...faults, failWrite },
+        faults,
         () => this.host.alive,
         (text) => {
           trace.note(name, text);

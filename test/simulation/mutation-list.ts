@@ -102,6 +102,12 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "this.setTime(timeMs);",
   },
   {
+    name: "an empty block moves time on",
+    file: "engine/engine.js",
+    from: "this.state.tryTime(timeMs);",
+    to: "this.state.advanceTime(timeMs);",
+  },
+  {
     name: "listed organisations are forgotten at a restart",
     file: "engine/state.js",
     from: "view.listed = this.blacklist.find(subject) !== 0;",

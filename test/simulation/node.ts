@@ -95,7 +95,7 @@ export class SimulatedNode {
   checkpoint(): void {
     const { life, world } = this;
     if (life === null || !life.serves || this.checkpointsOver) return;
-    if (world.chance.hit(0.1)) this.crashSoon(1500);
+    if (world.chance.hit(world.plan.crashAtCheckpoint)) this.crashSoon(1500);
     life.checkpoint().then(
       () => {
         this.checkpoints++;

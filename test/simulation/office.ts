@@ -88,9 +88,10 @@ export class Office {
 
   /** Thinks of something new. */
   change(): void {
-    const { chance } = this.world;
-    const makers = [this.cardEvents, this.cardEvents, this.list, this.delist, this.party];
-    const maker = chance.hit(0.06) ? this.catalogue : chance.pick(makers);
+    const { chance, plan } = this.world;
+    const documents = [this.catalogue, this.catalogue, this.organisation];
+    const rows = [this.cardEvents, this.cardEvents, this.list, this.delist, this.party];
+    const maker = chance.pick(chance.hit(plan.documents) ? documents : rows);
     this.batches.push({ orders: maker.call(this), given: false, needed: false });
   }
 
@@ -241,7 +242,7 @@ export class Office {
   /** A terminal or an organisation closes, opens, gets a key or another concentrator. */
   private party(): Order[] {
     const { chance } = this.world;
-    if (chance.hit(0.2)) return [organisationOrder(2, TRANSPORT_AND_HEALTH, chance.hit(0.6))];
+    if (chance.hit(0.2)) return this.organisation();
     const registration = chance.pick(this.registrations);
     if (chance.hit(0.4)) registration.open = chance.hit(0.7);
     else if (chance.hit(0.3)) {
@@ -251,6 +252,10 @@ export class Office {
       registration.keyVersion = version;
     }
     return [this.register(registration)];
+  }
+
+  private organisation(): Order[] {
+    return [organisationOrder(2, TRANSPORT_AND_HEALTH, this.world.chance.hit(0.6))];
   }
 
   private catalogue(): Order[] {

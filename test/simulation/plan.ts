@@ -8,6 +8,8 @@ import type { ModelRules } from "./model.js";
 
 /** 2026-01-05 10:00 in UTC+8. */
 const START_MS = Date.UTC(2026, 0, 5, 2);
+/** So many of all runs are quiet ones, 0..1. */
+const QUIET = 0.3;
 
 export interface NetworkFaults {
   lost: number;
@@ -24,12 +26,20 @@ export interface Plan {
   cards: number;
   gates: number;
   concentrators: number;
-  disk: DiskFaults;
+  /** Journal and tables may be on two disks, each with faults of its own. */
+  journalDisk: DiskFaults;
+  tablesDisk: DiskFaults;
   network: NetworkFaults;
   /** Mean times between, milliseconds. */
   crashMs: number;
   checkpointMs: number;
+  /** How often a checkpoint is begun while a command is being committed, 0..1. */
+  checkpointAtCommand: number;
+  /** How often a crash comes soon after a checkpoint has begun, 0..1. */
+  crashAtCheckpoint: number;
   commandMs: number;
+  /** How many changes are of a catalogue or an organisation, 0..1. */
+  documents: number;
   clockMs: number;
   /** The disk is full now and then. */
   fullMs: number;
@@ -47,6 +57,11 @@ function rate(chance: Chance, large: number): number {
 }
 
 export function drawPlan(chance: Chance): Plan {
+  const plan = drawUsual(chance);
+  return chance.hit(QUIET) ? { ...plan, ...drawQuiet(chance) } : plan;
+}
+
+function drawUsual(chance: Chance): Plan {
   const config = drawConfig(chance);
   const { session, limits, tables, duplicates, businessDay } = config;
   return {
@@ -63,12 +78,9 @@ export function drawPlan(chance: Chance): Plan {
     cards: chance.pick([40, 300, 1500]),
     gates: chance.between(3, 12),
     concentrators: chance.between(1, 3),
-    disk: {
-      slow: rate(chance, 0.5),
-      stuck: rate(chance, 0.002),
-      failWrite: rate(chance, 0.004),
-      failFlush: rate(chance, 0.004),
-    },
+    journalDisk: drawDisk(chance, 0.004),
+    // A failed write of the journal ends the process; one of the tables ends checkpoints only.
+    tablesDisk: drawDisk(chance, 0.25),
     network: {
       lost: rate(chance, 0.1),
       repeated: rate(chance, 0.1),
@@ -78,13 +90,46 @@ export function drawPlan(chance: Chance): Plan {
     },
     crashMs: chance.pick([30, 80, 300, 1500]),
     checkpointMs: chance.pick([15, 60, 400]),
+    checkpointAtCommand: chance.pick([0.2, 0.2, 0.8]),
+    crashAtCheckpoint: chance.pick([0.1, 0.1, 0.5]),
     commandMs: chance.pick([4, 20, 100]),
+    documents: chance.pick([0.08, 0.08, 0.4]),
     clockMs: chance.pick([150, 1000, 1e9]),
     restartMs: chance.pick([5, 50]),
     tapMs: chance.pick([3, 10]),
     recordsMax: chance.pick([1, 6, 40]),
     fullMs: chance.pick([200, 1e9, 1e9, 1e9]),
     lengthMs: 3000,
+  };
+}
+
+/**
+ * Little happens among many cards, so most pages rest; and a crash often comes when the little that
+ * does happen is in a checkpoint and not yet in the journal. What such a checkpoint leaves behind
+ * is not written over soon.
+ */
+function drawQuiet(chance: Chance): Partial<Plan> {
+  return {
+    cards: 1500,
+    gates: chance.between(1, 3),
+    journalDisk: { ...drawDisk(chance, 0), slow: 0.5 },
+    tablesDisk: drawDisk(chance, 0.2),
+    crashMs: 300,
+    checkpointMs: 15,
+    checkpointAtCommand: 0.8,
+    crashAtCheckpoint: 0.3,
+    commandMs: chance.pick([10, 30]),
+    tapMs: 50,
+    recordsMax: 1,
+  };
+}
+
+function drawDisk(chance: Chance, failWrite: number): DiskFaults {
+  return {
+    slow: rate(chance, 0.5),
+    stuck: rate(chance, 0.002),
+    failWrite: rate(chance, failWrite),
+    failFlush: rate(chance, 0.004),
   };
 }
 

@@ -163,7 +163,8 @@ class Simulation {
       if (!world.healed) this.office.change();
       if (this.node.life?.serves) this.office.give(this.node.life);
       // A checkpoint of what is just being committed.
-      if (chance.hit(0.2)) world.timeline.after(chance.below(800), () => this.node.checkpoint());
+      if (!chance.hit(plan.checkpointAtCommand)) return;
+      world.timeline.after(chance.below(800), () => this.node.checkpoint());
     });
     this.again(plan.fullMs, () => this.fillDisk());
     this.again(300, () => {
