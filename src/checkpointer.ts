@@ -1,6 +1,10 @@
 // Writes checkpoints: begins one between two blocks, writes its pages in slices of the event loop
 // that never hold it long, and completes it when its position is on disk in the journal too.
 //
+// The twist: journal and tables are on one disk, and a commit waits behind what is being flushed.
+// While uses come a checkpoint writes little at a time and then leaves the disk alone for longer
+// than it took; when none come it goes as fast as the disk does.
+//
 // Invariant: once a checkpoint could not be written no other is begun until the next start, for
 // what it held is not taken for changed any more. The journal has everything.
 
@@ -13,6 +17,12 @@ import type { TableStore } from "./storage.js";
 
 /** A slice ends after this; a page of 16 KB takes some 10 us. */
 const SLICE_MS = 0.5;
+/** Uses come when a frame was taken within this time. */
+const IN_USE_MS = 1000;
+/** While they do: pages in one slice, some 400 KB, and how long the disk is left alone then. */
+const PAGES_BETWEEN_USES = 32;
+const REST_PER_WRITE = 2;
+const REST_MS_MAX = 20;
 const COMMIT_POLL_MS = 5;
 
 export class Checkpointer {
@@ -68,19 +78,21 @@ export class Checkpointer {
     if (checkpoint === null) return;
     const { position } = checkpoint.head.registers;
     try {
-      while (!this.slice(checkpoint)) {
-        await this.turn();
-        await this.store.room();
-      }
+      while (!this.slice(checkpoint)) await this.rest();
       checkpoint.end();
     } catch (error) {
       checkpoint.abandon();
       throw error;
     }
-    while (this.core.committedPosition < position) await this.pause();
+    while (this.core.committedPosition < position) await this.pause(COMMIT_POLL_MS);
     await this.store.putHead(checkpoint.head, checkpoint.documents);
     this.position = position;
     this.metrics.setCheckpointPosition(position);
+  }
+
+  /** Whether terminals wait for answers, or soon will. */
+  private get inUse(): boolean {
+    return this.host.monotonicMs() - this.core.lastTakenMs < IN_USE_MS;
   }
 
   private begin(): Promise<Checkpoint | null> {
@@ -96,9 +108,10 @@ export class Checkpointer {
   private slice(checkpoint: Checkpoint): boolean {
     const start = this.host.monotonicMs();
     const { position } = checkpoint.head.registers;
+    const pagesMax = this.inUse ? PAGES_BETWEEN_USES : Number.POSITIVE_INFINITY;
     let elapsed = 0;
     let done = false;
-    while (!done && elapsed < SLICE_MS) {
+    for (let pages = 0; !done && pages < pagesMax && elapsed < SLICE_MS; pages++) {
       const buffer = this.store.takeBuffer(checkpoint.pageWordsMax);
       if (buffer === null) break;
       const taken = checkpoint.take(buffer.words);
@@ -111,11 +124,21 @@ export class Checkpointer {
     return done;
   }
 
+  /** Lets others have the loop, and the disk, before the next slice. */
+  private async rest(): Promise<void> {
+    await this.turn();
+    if (!this.inUse) return this.store.room();
+    const start = this.host.monotonicMs();
+    await this.store.settled();
+    const restMs = REST_PER_WRITE * (this.host.monotonicMs() - start);
+    await this.pause(Math.min(restMs, REST_MS_MAX));
+  }
+
   private turn(): Promise<void> {
     return new Promise((resolve) => this.host.soon(resolve));
   }
 
-  private pause(): Promise<void> {
-    return new Promise((resolve) => this.host.after(COMMIT_POLL_MS, resolve));
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.host.after(ms, resolve));
   }
 }

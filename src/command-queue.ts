@@ -5,9 +5,13 @@ import { commandSize, DOCUMENT_SIZE_MAX, OUTCOME } from "../engine/commands.js";
 import type { Engine } from "../engine/engine.js";
 import { assert } from "../protocol/assert.js";
 import type { CommandBatch, CommandResult } from "./command-sink.js";
+import type { Host } from "./host.js";
 
-/** Commands in one slice: some 0.3 ms. */
+/** A slice ends after this. */
+const SLICE_MS = 0.3;
+/** Most commands in one slice, whatever the clock says, and how many between two looks at it. */
 const SLICE_COMMANDS = 256;
+const LOOK_COMMANDS = 16;
 
 interface Waiting {
   batch: CommandBatch;
@@ -19,7 +23,10 @@ interface Waiting {
 export class CommandQueue {
   private readonly waiting: Waiting[] = [];
 
-  constructor(private readonly engine: Engine) {}
+  constructor(
+    private readonly engine: Engine,
+    private readonly host: Host,
+  ) {}
 
   get empty(): boolean {
     return this.waiting.length === 0;
@@ -48,23 +55,31 @@ export class CommandQueue {
     const first = this.waiting[0]!;
     const { batch, result } = first;
     const size = commandSize(batch.kind) || batch.bytes.length;
-    const end = Math.min(first.next + SLICE_COMMANDS, batch.count);
-    const count = end - first.next;
-    if (!this.engine.fits(count * size)) return 0;
+    const begin = first.next;
+    const end = Math.min(begin + SLICE_COMMANDS, batch.count);
+    if (!this.engine.fits((end - begin) * size)) return 0;
+    const endMs = this.host.monotonicMs() + SLICE_MS;
     this.engine.beginCommands(batch.kind);
-    for (; first.next < end; first.next++) {
-      const start = first.next * size;
-      const outcome = this.engine.command(batch.kind, batch.bytes.subarray(start, start + size));
-      result.outcomes[first.next] = outcome;
-      const { position } = this.engine.state.registers;
-      result.positions[first.next] = outcome === OUTCOME.DONE ? position : 0;
-    }
+    do this.execute(first, Math.min(first.next + LOOK_COMMANDS, end), size);
+    while (first.next < end && this.host.monotonicMs() < endMs);
     this.engine.endCommands();
-    if (end === batch.count) {
+    if (first.next === batch.count) {
       this.waiting.shift();
       committed.push(() => first.resolve(result));
     }
     assert(first.next <= batch.count, "a batch has an end");
-    return count;
+    return first.next - begin;
+  }
+
+  /** Executes the commands of a batch up to `end`, each `size` bytes. */
+  private execute(waiting: Waiting, end: number, size: number): void {
+    const { batch, result } = waiting;
+    for (; waiting.next < end; waiting.next++) {
+      const start = waiting.next * size;
+      const outcome = this.engine.command(batch.kind, batch.bytes.subarray(start, start + size));
+      result.outcomes[waiting.next] = outcome;
+      const { position } = this.engine.state.registers;
+      result.positions[waiting.next] = outcome === OUTCOME.DONE ? position : 0;
+    }
   }
 }

@@ -59,6 +59,8 @@ export interface CoreParts {
 export class Core implements CommandSink {
   /** Records taken and not yet answered. */
   inFlight = 0;
+  /** When a frame was last taken to be answered, by the host's monotonic clock. */
+  lastTakenMs = Number.NEGATIVE_INFINITY;
   /** Position up to which the journal is on disk. */
   committedPosition: number;
   readonly keys: SessionKeys;
@@ -97,7 +99,7 @@ export class Core implements CommandSink {
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     this.tokens = new UseTokens(vault, engine.state.cards);
     this.admission = new Admission(config.limits.recordsInFlightMax, config.limits.answerMs);
-    this.commands = new CommandQueue(engine);
+    this.commands = new CommandQueue(engine, parts.host);
     this.management = new Management(config, engine, this.keys, parts.host);
     this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
       this.committing === null || this.committing.durable ? null : this.committing.startedMs,
@@ -137,6 +139,7 @@ export class Core implements CommandSink {
     this.inFlight += frame.count;
     const refusal = this.overload(frame);
     if (refusal === 0) {
+      this.lastTakenMs = frame.receivedMs;
       this.receiving.frames.push(frame);
       this.schedule();
     } else {
@@ -162,6 +165,7 @@ export class Core implements CommandSink {
   /** From now on refuses frames with 91; resolves when all that was taken has been answered. */
   async drain(): Promise<void> {
     this.stopping = true;
+    this.lastTakenMs = Number.NEGATIVE_INFINITY;
     if (!this.quiet) await new Promise<void>((resolve) => this.idleWaiters.push(resolve));
   }
 

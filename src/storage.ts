@@ -193,6 +193,12 @@ export class TableStore {
     this.checkWritable();
   }
 
+  /** Resolves when all pages that were put are on disk; rejects when one could not be written. */
+  async settled(): Promise<void> {
+    await durable(this.lastPut);
+    this.checkWritable();
+  }
+
   /** Writes the page in `buffer`, which is of the checkpoint at `position`. */
   putPage({ table, page, wordCount }: TakenPage, buffer: PageBuffer, position: number): void {
     const { complete, next } = this.slotsOf(table);
@@ -229,8 +235,7 @@ export class TableStore {
     head: CheckpointHead,
     documents: readonly [string, Uint8Array][],
   ): Promise<void> {
-    await durable(this.lastPut);
-    this.checkWritable();
+    await this.settled();
     const transaction = this.store.transaction(() => {
       for (const [key, bytes] of documents) this.store.put(`document/${key}`, Buffer.from(bytes));
       this.store.put(HEAD_KEY, Buffer.from(checkpointHead(head)));

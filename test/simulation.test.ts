@@ -5,6 +5,7 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { CARD_EVENT } from "../engine/domain.js";
 import { BLOCK_HASH_START } from "../engine/state.js";
 import { Table } from "../engine/table.js";
 import { Checkpointer } from "../src/checkpointer.js";
@@ -12,7 +13,7 @@ import type { Core } from "../src/core.js";
 import type { Database, OpenDatabase } from "../src/database.js";
 import { Metrics } from "../src/metrics.js";
 import { JournalStore, TableStore } from "../src/storage.js";
-import { EngineKit, START_MS } from "./engine-kit.js";
+import { EngineKit, LIMITS, START_MS } from "./engine-kit.js";
 import { Chance } from "./simulation/chance.js";
 import {
   type DiskFaults,
@@ -180,6 +181,63 @@ t.test("checkpoints end with one that cannot be written, and say so once", async
   kit.seal();
   kit.state.invariants();
 });
+
+t.test("a checkpoint leaves the disk to uses while they come", async (t) => {
+  const all = await pagesTogether(Number.NEGATIVE_INFINITY);
+  t.ok(
+    all.together.length === 1 && all.together[0]! > 32,
+    "none come: as fast as the disk takes it",
+  );
+  const paced = await pagesTogether(0);
+  t.equal(paced.together[0], 32, "they come: a few pages, and these are on disk before the next");
+  t.ok(paced.together.length > 1 && Math.max(...paced.together) === 32);
+  const restUsMin = Math.min(2 * paced.writeUs, 20_000);
+  t.ok(paced.writeUs > 0 && paced.restUs >= restUsMin, "it rests for longer than it wrote");
+  const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
+  t.equal(sum(paced.together), sum(all.together), "all the same pages");
+});
+
+/** Makes a checkpoint of some pages while frames come, the last at `lastTakenMs`. */
+async function pagesTogether(lastTakenMs: number) {
+  const timeline = new Timeline();
+  const together: number[] = [];
+  let writeUs = 0;
+  let settledUs = 0;
+  let restUs = 0;
+  let count = 0;
+  class CountingStore extends TableStore {
+    override putPage(...page: Parameters<TableStore["putPage"]>): void {
+      if (count === 0 && together.length === 1) restUs = timeline.nowUs - settledUs;
+      count++;
+      super.putPage(...page);
+    }
+    override async settled(): Promise<void> {
+      const begunUs = timeline.nowUs;
+      await super.settled();
+      if (count === 0) return;
+      together.push(count);
+      count = 0;
+      if (together.length > 1) return;
+      settledUs = timeline.nowUs;
+      writeUs = settledUs - begunUs;
+    }
+  }
+  class StillHost extends FalseHost {
+    override monotonicMs = () => timeline.nowUs / 1000;
+  }
+  const kit = new EngineKit().usual();
+  for (let i = 2; i < LIMITS.cardsMax; i++) kit.card(i, CARD_EVENT.LOAD);
+  kit.seal();
+  const host = new StillHost(timeline, new FalseClock(timeline, START_MS), new Chance(1), () => {});
+  const atBoundary = (task: () => void) => task();
+  const core = { atBoundary, committedPosition: Number.POSITIVE_INFINITY, lastTakenMs };
+  const store = new CountingStore("", disk(new FalseFile(), timeline).open);
+  const parts = [kit.engine, core as unknown as Core, store, new Metrics(), host] as const;
+  const made = new Checkpointer(...parts, 0).run();
+  await runOut(timeline);
+  await made;
+  return { together, writeUs, restUs };
+}
 
 t.test("pages with rows of another size are refused", async (t) => {
   const timeline = new Timeline();
