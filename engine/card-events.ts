@@ -11,6 +11,7 @@ import {
   CARD_EVENT_PREVIOUS_WORD,
   CARD_EVENT_REGION_WORD,
   CARD_EVENT_TOKEN_WORD,
+  CARD_EVENT_WORDS,
   OUTCOME,
 } from "./commands.js";
 import { CARD_EVENT, CARD_STATUS } from "./domain.js";
@@ -48,6 +49,12 @@ const TRANSITIONS: Readonly<Record<number, { from: readonly number[]; to: number
     to: CARD_STATUS.CANCELLED,
   },
 };
+
+/** Brings into the cache where the cards and holders of `count` events will be looked up. */
+export function warmCardEvents({ cards, holders }: State, c: Int32Array, count: number): number {
+  const seen = cards.index.warm(c, CARD_EVENT_TOKEN_WORD, CARD_EVENT_WORDS, count);
+  return seen | holders.index.warm(c, CARD_EVENT_HOLDER_WORD, CARD_EVENT_WORDS, count);
+}
 
 /** Judges and applies the card event in `c`, as words; returns its OUTCOME. */
 export function executeCardEvent(state: State, c: Int32Array): number {

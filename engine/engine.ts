@@ -6,7 +6,7 @@
 // seal. Replay applies sealed blocks to the same end.
 
 import { assert } from "../protocol/assert.js";
-import { writeU64 } from "../protocol/endian.js";
+import { WORD_SIZE, writeU64 } from "../protocol/endian.js";
 import { isAdviceMti } from "../protocol/mti.js";
 import {
   OUTCOME_AUTHORIZATION_ID_OFFSET,
@@ -18,7 +18,8 @@ import { REASON, RESPONSE_CODE_WORDS } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { apply } from "./apply.js";
 import type { BlockWriter } from "./block.js";
-import { commandSize, OUTCOME } from "./commands.js";
+import { warmCardEvents } from "./card-events.js";
+import { COMMAND, commandSize, OUTCOME } from "./commands.js";
 import { admit, admitFirst, decide, findFirst, repeatDiffers } from "./decide.js";
 import { executeCommand } from "./execute.js";
 import { State, type StateLimits } from "./state.js";
@@ -136,6 +137,13 @@ export class Engine {
     this.state.registers.position = position;
     this.block.addBytes(bytes);
     return outcome;
+  }
+
+  /** Brings into the cache what `count` commands of `kind`, back to back in `bytes`, look up. */
+  warm(kind: number, bytes: Uint8Array, count: number): void {
+    if (kind === COMMAND.CARD_EVENT && bytes.byteOffset % WORD_SIZE === 0) {
+      warmCardEvents(this.state, new Int32Array(bytes.buffer, bytes.byteOffset), count);
+    }
   }
 
   /** Starts an entry of commands of one kind. */

@@ -74,6 +74,7 @@ export class CommandQueue {
   /** Executes the commands of a batch up to `end`, each `size` bytes. */
   private execute(waiting: Waiting, end: number, size: number): void {
     const { batch, result } = waiting;
+    this.engine.warm(batch.kind, batch.bytes.subarray(waiting.next * size), end - waiting.next);
     for (; waiting.next < end; waiting.next++) {
       const start = waiting.next * size;
       const outcome = this.engine.command(batch.kind, batch.bytes.subarray(start, start + size));

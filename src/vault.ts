@@ -51,6 +51,15 @@ export class KeyVault {
     return unwrapKey(wrapped, this.wrappingKey);
   }
 
+  /** A copy of the keys for the vault of another thread, the caller's to zero. */
+  copyKeys(): VaultKeys {
+    const { tokenizationKey, wrappingKey } = this.keys;
+    return {
+      tokenizationKey: Uint8Array.from(tokenizationKey),
+      wrappingKey: Uint8Array.from(wrappingKey),
+    };
+  }
+
   /** Zeroes the keys; the vault is of no use afterwards. */
   close(): void {
     this.keys.tokenizationKey.fill(0);

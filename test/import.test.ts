@@ -59,6 +59,7 @@ class KeepingSink implements CommandSink {
 class Bench {
   readonly folder: string;
   readonly sink = new KeepingSink();
+  besideSizeMin: number | undefined;
 
   constructor(test: Test) {
     this.folder = mkdtempSync(path.join(tmpdir(), "tongka-import-"));
@@ -78,6 +79,7 @@ class Bench {
       sink: this.sink,
       vault: VAULT,
       stateFolder: this.folder,
+      besideSizeMin: this.besideSizeMin,
       kek: KEK,
       ...options,
     });
@@ -182,8 +184,21 @@ t.test("a catalogue file is one version; organisations go one by one", async (t)
   );
 });
 
-t.test("an import that fails in the middle goes on where it stopped", async (t) => {
+/** Whoever reads a file, this thread or one beside, its import comes to the same. */
+const READERS = { here: Number.POSITIVE_INFINITY, beside: 0 };
+
+for (const [reader, besideSizeMin] of Object.entries(READERS)) {
+  t.test(`read ${reader}, an import that fails in the middle goes on where it stopped`, (t) =>
+    failsInTheMiddle(t, besideSizeMin),
+  );
+  t.test(`read ${reader}, a signal stops it cleanly; restart begins anew`, (t) =>
+    isStopped(t, besideSizeMin),
+  );
+}
+
+async function failsInTheMiddle(t: Test, besideSizeMin: number) {
   const bench = new Bench(t);
+  bench.besideSizeMin = besideSizeMin;
   const count = 30_000;
   const bad = (i: number) => (i % 1000 === 500 ? "bad" : "");
   const lines = Array.from({ length: count }, (_, i) => bad(i) + cardLine(i));
@@ -208,10 +223,11 @@ t.test("an import that fails in the middle goes on where it stopped", async (t) 
     "each bad row once",
   );
   t.same(bench.state(), []);
-});
+}
 
-t.test("a signal stops it cleanly; restart begins anew", async (t) => {
+async function isStopped(t: Test, besideSizeMin: number) {
   const bench = new Bench(t);
+  bench.besideSizeMin = besideSizeMin;
   const lines = Array.from({ length: 20_000 }, (_, i) => cardLine(i));
   const file = bench.file(`${HEADER},note\n${lines.map((line) => `${line},n`).join("\n")}\n`);
   const stop = new AbortController();
@@ -230,6 +246,37 @@ t.test("a signal stops it cleanly; restart begins anew", async (t) => {
   await bench.run(file, { signal: AbortSignal.abort() });
   const anew = await bench.run(file, { restart: true });
   t.match(anew, { rows: 20_000, fromLine: 1 });
+}
+
+t.test("read here or beside, a file becomes the same commands, faults and report", async (t) => {
+  const lines = Array.from({ length: 9000 }, (_, i) => {
+    if (i % 700 === 3) return `x${cardLine(i)}`;
+    return i % 900 === 4 ? `"${cardLine(i).replaceAll(",", '","')}"` : cardLine(i);
+  });
+  const content = `${HEADER}\n${lines.join("\n")}\n`;
+  const results = await Promise.all(
+    Object.values(READERS).map(async (besideSizeMin) => {
+      const bench = new Bench(t);
+      bench.besideSizeMin = besideSizeMin;
+      const { seconds: _, reportPath, ...summary } = await bench.run(bench.file(content));
+      const sent = bench.sink.batches.map(({ bytes }) => Buffer.from(bytes).toString("hex"));
+      return { summary, sent: sent.join(), rows: report(reportPath) };
+    }),
+  );
+  const [here, beside] = results;
+  t.match(here!.summary, { rows: 9000, rejected: 13, imported: 8987 });
+  t.same(beside, here);
+  const file = new Bench(t).file(`${HEADER}\n${lines.join("\n")}\n"open`);
+  for (const besideSizeMin of Object.values(READERS)) {
+    const bench = new Bench(t);
+    bench.besideSizeMin = besideSizeMin;
+    await t.rejects(bench.run(file), /: line 9002 has a quote that is never closed; what stands/);
+    const keys = Object.values(VAULT.copyKeys());
+    t.ok(
+      keys.every((key) => key.some((byte: number) => byte !== 0)),
+      "the vault keeps its own keys",
+    );
+  }
 });
 
 t.test("a broken file stops with one line that says what and where", async (t) => {

@@ -8,7 +8,7 @@ import { rmSync } from "node:fs";
 import type { CommandSink } from "../command-sink.js";
 import type { KeyVault } from "../vault.js";
 import type { LinedBatch } from "./batches.js";
-import { type Block, BlockReader, BrokenFileError } from "./blocks.js";
+import { BlockReader, BrokenFileError } from "./blocks.js";
 import {
   type ImportState,
   type ImportTotals,
@@ -17,9 +17,11 @@ import {
   statePaths,
   writeState,
 } from "./import-state.js";
-import { type CatalogueHead, type ImportSort, type Lane, laneOf } from "./lanes.js";
+import { type CatalogueHead, goesWhole, type ImportSort } from "./lanes.js";
 import { type BlockEntry, Ledger } from "./ledger.js";
-import { type CsvHeader, readHeader, takeHeader, visitRows } from "./rows.js";
+import { readBeside } from "./read-beside.js";
+import { type ReadBlock, type ReadOrder, readRows } from "./read-rows.js";
+import type { CsvHeader } from "./rows.js";
 
 export interface ImportOptions {
   sort: ImportSort;
@@ -37,6 +39,8 @@ export interface ImportOptions {
   restart?: boolean | undefined;
   /** Batches in flight, 1..64; 4 when left out. */
   batchesInFlight?: number | undefined;
+  /** Files of so many bytes are read by a thread beside; 4 MiB when left out. */
+  besideSizeMin?: number | undefined;
   /** Stops the import cleanly. */
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: ImportProgress) => void) | undefined;
@@ -69,6 +73,8 @@ class ImportStoppedError extends Error {
 const BATCHES_IN_FLIGHT = 4;
 const BATCHES_IN_FLIGHT_MAX = 64;
 const STATE_INTERVAL_MS = 500;
+/** Smaller files are in before a thread has started. */
+const BESIDE_SIZE_MIN = 4 * 1024 * 1024;
 
 /**
  * Imports a file. Throws ImportStoppedError when the file is broken, the sink fails or the disk
@@ -79,23 +85,21 @@ export async function importFile(options: ImportOptions): Promise<ImportSummary>
   if (!(Number.isInteger(inFlight) && inFlight >= 1 && inFlight <= BATCHES_IN_FLIGHT_MAX)) {
     throw new RangeError("batchesInFlight is not 1 to 64");
   }
-  let reader: BlockReader;
+  let size: number;
   try {
-    reader = await BlockReader.open(options.path);
+    const reader = await BlockReader.open(options.path);
+    ({ size } = reader);
+    await reader.close();
   } catch (error) {
     throw stopped(options.path, error);
   }
-  try {
-    return await new FileImport(options, reader, inFlight).run();
-  } finally {
-    await reader.close();
-  }
+  return new FileImport(options, size, inFlight).run();
 }
 
 class FileImport {
   private readonly options: ImportOptions;
-  private readonly reader: BlockReader;
-  private readonly lane: Lane;
+  private readonly size: number;
+  private readonly whole: boolean;
   private readonly statePath: string;
   private readonly ledger: Ledger;
   private readonly fromLine: number;
@@ -110,11 +114,10 @@ class FileImport {
   private rowsSeen: number;
   private rejectedSeen: number;
 
-  constructor(options: ImportOptions, reader: BlockReader, inFlightMax: number) {
+  constructor(options: ImportOptions, size: number, inFlightMax: number) {
     this.options = options;
-    this.reader = reader;
-    const context = { vault: options.vault, kek: options.kek ?? null };
-    this.lane = laneOf(options.sort, context, options.catalogue);
+    this.size = size;
+    this.whole = goesWhole(options.sort);
     const paths = statePaths(options.stateFolder, options.path);
     this.statePath = paths.state;
     const known = options.restart ? null : readState(paths.state, options.sort);
@@ -155,55 +158,35 @@ class FileImport {
 
   /** Whether the file was read to its end. */
   private async readAll(): Promise<boolean> {
-    const { state } = this.ledger;
-    if (state.header !== null) this.useHeader(state.header);
-    for await (const block of this.reader.blocks(state.offset, state.line)) {
+    for await (const block of this.read()) {
       if (this.stopping()) return false;
       await this.importBlock(block);
       this.tell(block.end);
     }
-    if (this.reader.format === "csv" && this.header === null) {
-      throw new BrokenFileError(`${this.options.path} is empty: it lacks even a header line`);
-    }
-    if (this.stopping()) return false;
-    await this.importEnd();
     await this.flightBelow(1);
-    return this.failure === null;
+    return !this.stopping();
   }
 
-  private async importBlock(block: Block): Promise<void> {
+  /** The blocks that are not done, read here or beside. */
+  private read(): AsyncGenerator<ReadBlock> {
+    const { sort, path, vault, kek = null, catalogue = null } = this.options;
+    const { offset, line, header } = this.ledger.state;
+    const order: ReadOrder = { sort, path, offset, line, header, catalogue };
+    const beside = this.size - offset >= (this.options.besideSizeMin ?? BESIDE_SIZE_MIN);
+    return beside ? readBeside(order, vault, kek) : readRows(order, { vault, kek });
+  }
+
+  private async importBlock(block: ReadBlock): Promise<void> {
     const entry = this.ledger.begin(block);
-    const batches: LinedBatch[] = [];
-    let rows = block;
-    if (this.reader.format === "csv" && this.header === null) {
-      const { names, rest } = takeHeader(this.options.path, block);
-      this.useHeader(names);
-      rows = rest;
+    this.header = block.header;
+    this.ledger.state.header = block.header?.names ?? null;
+    entry.totals.rows += block.rows;
+    for (const { line, column, cause, rows } of block.faults) {
+      entry.reject(line, column, cause, rows);
     }
-    visitRows(rows, this.lane.columns, this.header, {
-      row: (fields, line) => {
-        entry.totals.rows++;
-        const fault = this.lane.take(fields, line, batches);
-        if (fault !== null) entry.reject(line, fault.column, fault.cause);
-      },
-      malformed: (line, cause) => {
-        entry.totals.rows++;
-        entry.reject(line, "", cause);
-      },
-    });
-    this.lane.endBlock(batches);
     this.rowsSeen += entry.totals.rows;
     this.rejectedSeen += entry.totals.rejected;
-    await this.send(entry, batches);
-  }
-
-  private async importEnd(): Promise<void> {
-    const { line } = this.ledger.state;
-    const entry = this.ledger.begin({ end: this.reader.size, endLine: line });
-    const batches: LinedBatch[] = [];
-    const fault = this.lane.endFile(batches);
-    if (fault !== null) entry.reject(1, fault.column, fault.cause, 0);
-    await this.send(entry, batches);
+    await this.send(entry, block.batches);
   }
 
   private async send(entry: BlockEntry, batches: readonly LinedBatch[]): Promise<void> {
@@ -237,14 +220,14 @@ class FileImport {
   }
 
   private book(): void {
-    if (!this.ledger.book() || this.lane.whole) return;
+    if (!this.ledger.book() || this.whole) return;
     if (performance.now() - this.stateWrittenMs < STATE_INTERVAL_MS) return;
     this.keepState(false);
   }
 
   private keepState(finished: boolean): void {
     if (finished) removeState(this.statePath);
-    if (finished || this.lane.whole || this.ledger.state.offset === 0) return;
+    if (finished || this.whole || this.ledger.state.offset === 0) return;
     this.ledger.state.seconds = this.seconds();
     writeState(this.statePath, this.ledger.state);
     this.stateWrittenMs = performance.now();
@@ -258,19 +241,13 @@ class FileImport {
     }
   }
 
-  private useHeader(names: string[]): void {
-    const { columns, required } = this.lane;
-    this.header = readHeader(this.options.path, names, columns, required);
-    this.ledger.state.header = this.header.names;
-  }
-
   private stopping(): boolean {
     return this.failure !== null || this.options.signal?.aborted === true;
   }
 
   private tell(bytesDone: number): void {
     const { rowsSeen: rows, rejectedSeen: rejected } = this;
-    this.options.onProgress?.({ bytesDone, bytesTotal: this.reader.size, rows, rejected });
+    this.options.onProgress?.({ bytesDone, bytesTotal: this.size, rows, rejected });
   }
 
   private seconds(): number {

@@ -28,8 +28,6 @@ export type ImportSort = (typeof IMPORT_SORTS)[number];
 export interface Lane {
   readonly columns: readonly string[];
   readonly required: readonly string[];
-  /** Whether nothing goes out before the file's end, so that there is nothing to take up again. */
-  readonly whole: boolean;
   /** Takes a row; hands out batches that are full. */
   take(fields: Fields, line: number, out: LinedBatch[]): Fault | null;
   /** Hands out what is left when a block of the file ends. */
@@ -41,6 +39,11 @@ export interface CatalogueHead {
   version: number;
   /** YYYYMMDD. */
   effectiveDate: number;
+}
+
+/** Whether nothing goes out before the file's end, so that there is nothing to take up again. */
+export function goesWhole(sort: ImportSort): boolean {
+  return sort === "catalogue";
 }
 
 /** The lane of a sort. `head` is for a catalogue file that does not begin with one. */
@@ -62,7 +65,6 @@ export function laneOf(sort: ImportSort, context: ImportContext, head?: Catalogu
 class AssemblyLane<T> implements Lane {
   readonly columns: readonly string[];
   readonly required: readonly string[];
-  readonly whole = false;
   private readonly assembly: Assembly<T>;
   private readonly context: ImportContext;
   private readonly builder: BatchBuilder<T>;
@@ -96,7 +98,6 @@ class AssemblyLane<T> implements Lane {
 class OrganisationLane implements Lane {
   readonly columns = ORGANISATION_COLUMNS;
   readonly required = ["organisationId", "name", "regionCode", "domains"];
-  readonly whole = false;
 
   take(fields: Fields, line: number, out: LinedBatch[]): Fault | null {
     const checked = checkOrganisation(fields);
@@ -120,7 +121,6 @@ const VERSION_PLACE = ITEM_COLUMNS.length;
 class CatalogueLane implements Lane {
   readonly columns = [...ITEM_COLUMNS, "version", "effectiveDate"];
   readonly required = ITEM_COLUMNS.filter((name) => name !== "nameEn" && name !== "endDate");
-  readonly whole = true;
   private catalogue: CatalogueVersion | null;
 
   constructor(head?: CatalogueHead) {
