@@ -4,40 +4,54 @@
 // queue of that length makes every answer late. So the wait of each block is watched, and the bound
 // follows it: records in flight = rate of answers x time of an answer.
 // The twist: late is not overloaded. A slow commit, a cold start or a slow machine makes answers
-// late, too, and to refuse would help nobody. The bound falls only when it was reached and no block
-// of a window was in time, and rises again as soon as they are.
+// late, too, and to refuse would help nobody. The bound falls only when it was reached, most blocks
+// of a window were late, and the core had no time to spare while they were committed.
 
 import { assert } from "../protocol/assert.js";
 
 const WINDOW_MS = 50;
 /** As many are always taken. */
 const RECORDS_LEAST = 256;
-/** Where it begins: a burst, and not yet all that memory has room for. */
-const RECORDS_START = 16_384;
+/** Where it begins: what one core answers in some 20 ms, and not all that memory has room for. */
+const RECORDS_START = 8192;
 const RISE = 1.5;
 /** Part of the time aimed at below which there is room for more. */
 const EASY_PART = 0.7;
+/** Part of a window that the core waits for commits, doing nothing, when it has time to spare. */
+const SPARE_PART = 0.2;
+
+/** How long a block's commit took, and how much of that the core had nothing to do. */
+interface CommitTimes {
+  commitMs: number;
+  idleMs: number;
+}
 
 export class Admission {
   private recordsMax: number;
   private readonly least: number;
-  private windowEndMs = 0;
-  /** The shortest wait of a block in this window. */
-  private waitMsMin = Number.POSITIVE_INFINITY;
+  private readonly start: number;
+  private windowStartMs = 0;
+  /** Blocks of this window, those that were late, those that were soon, and the shortest wait. */
   private blocks = 0;
-  /** The shortest commit of this window, and of the last one that was no overload. */
+  private late = 0;
+  private soon = 0;
+  private waitMsMin = Number.POSITIVE_INFINITY;
+  /** The shortest commit of this window, and what one is thought to take. */
   private commitMsMin = Number.POSITIVE_INFINITY;
   private diskMs = 0;
+  /** How long the core had nothing to do while the blocks of this window were committed. */
+  private idleMs = 0;
   /** Whether the bound was reached in this window. */
   private reached = false;
 
-  /** `most` is the bound of memory, `answerMs` the time aimed at. */
+  /** `most` is the bound of memory, `ownMs` the time aimed at, the disk aside. */
   constructor(
     private readonly most: number,
-    private readonly answerMs: number,
+    private readonly ownMs: number,
   ) {
     this.least = Math.min(RECORDS_LEAST, most);
-    this.recordsMax = Math.min(RECORDS_START, most);
+    this.start = Math.min(RECORDS_START, most);
+    this.recordsMax = this.start;
   }
 
   /** Whether a frame is refused while `records` are in flight. */
@@ -48,36 +62,50 @@ export class Admission {
   }
 
   /**
-   * Tells how long the first frame of a block has waited for its answer, now that it leaves, and
-   * how long the commit took. A frame waits for that and for the commit before, whatever the load:
-   * a slow disk is not overload. How slow it is shows when there is none, for under overload the
-   * core is late to learn of its commits.
+   * Tells how long the first frame of a block has waited for its answer, now that it leaves. It
+   * waits for its commit and for the one before, whatever the load: a slow disk is not overload.
    */
-  answered(waitMs: number, commitMs: number, nowMs: number): void {
+  answered(waitMs: number, { commitMs, idleMs }: CommitTimes, nowMs: number): void {
+    const answerMs = this.ownMs + 2 * this.diskMs;
+    this.blocks++;
+    if (waitMs > answerMs) this.late++;
+    else if (waitMs < answerMs * EASY_PART) this.soon++;
     this.waitMsMin = Math.min(this.waitMsMin, waitMs);
     this.commitMsMin = Math.min(this.commitMsMin, commitMs);
-    this.blocks++;
-    if (nowMs < this.windowEndMs) return;
-    const answerMs = this.answerMs + 2 * this.diskMs;
-    // One block alone is a slow moment.
-    const late = this.waitMsMin > answerMs && this.blocks > 1;
-    if (late && this.reached) this.limit(answerMs / this.waitMsMin);
-    else if (this.waitMsMin < answerMs * EASY_PART) this.limit(RISE);
-    if (!this.reached && this.blocks > 1) this.diskMs = this.commitMsMin;
+    this.idleMs += idleMs;
+    const windowMs = nowMs - this.windowStartMs;
+    if (windowMs < WINDOW_MS) return;
+    const spare = this.idleMs > windowMs * SPARE_PART;
+    // A busy core is late to learn of its commits: they took no longer than it seems.
+    this.diskMs = spare ? this.commitMsMin : Math.min(this.diskMs, this.commitMsMin);
+    this.judge(answerMs, spare);
     this.beginWindow(nowMs);
   }
 
+  private judge(answerMs: number, spare: boolean): void {
+    const most = this.blocks / 2;
+    if (this.soon > most || (spare && this.reached)) {
+      this.limit(RISE, this.reached ? this.most : this.start);
+    } else if (this.late > most && this.reached && this.blocks > 1) {
+      // One block alone is a slow moment.
+      this.limit(Math.min(answerMs / this.waitMsMin, 1 / RISE), this.most);
+    }
+  }
+
   private beginWindow(nowMs: number): void {
-    this.windowEndMs = nowMs + WINDOW_MS;
+    this.windowStartMs = nowMs;
+    this.blocks = 0;
+    this.late = 0;
+    this.soon = 0;
     this.waitMsMin = Number.POSITIVE_INFINITY;
     this.commitMsMin = Number.POSITIVE_INFINITY;
-    this.blocks = 0;
+    this.idleMs = 0;
     this.reached = false;
   }
 
-  private limit(factor: number): void {
+  private limit(factor: number, most: number): void {
     const records = Math.floor(this.recordsMax * factor);
-    this.recordsMax = Math.min(Math.max(records, this.least), this.most);
+    this.recordsMax = Math.min(Math.max(records, this.least), Math.max(most, this.recordsMax));
     assert(this.recordsMax >= this.least, "some records are always taken");
   }
 }

@@ -69,8 +69,9 @@ export class PendingBlock {
   records = 0;
   lastPosition = 0;
   startedMs = 0;
-  /** How long its commit took. */
+  /** How long its commit took, and how much of that the core had nothing to do. */
   commitMs = 0;
+  idleMs = 0;
   signed = false;
   durable = false;
 

@@ -121,7 +121,10 @@ export class Core implements CommandSink {
   private take(reply: Reply, bytes: Uint8Array): number {
     const size = bytes.length;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
-    if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, bytes, this.parts);
+    if (this.admission.refuses(this.inFlight)) {
+      if (this.scheduled) this.turn(); // What was taken does not wait for the rest to be refused.
+      return refuseAtOnce(reply, bytes, this.parts);
+    }
     const { arena } = this.receiving;
     assert(arena.fits(size), "the batch has room for one more frame");
     const start = arena.take(size);
@@ -387,7 +390,7 @@ export class Core implements CommandSink {
 
   /** Commits the block that filled, unless one is being committed or there is nothing. */
   private commit(): void {
-    const { engine, journal, metrics } = this.parts;
+    const { engine, journal, metrics, host } = this.parts;
     if (this.committing !== null) return;
     if (engine.idle) {
       this.settle();
@@ -401,7 +404,8 @@ export class Core implements CommandSink {
     const writer = engine.seal();
     block.lastPosition = engine.state.registers.position;
     for (const task of this.boundaryTasks.splice(0)) task();
-    block.startedMs = this.parts.host.monotonicMs();
+    block.startedMs = host.monotonicMs();
+    block.idleMs = host.idleMs();
     metrics.observeBatch(block.records);
     metrics.countJournalBytes(writer.size);
     journal
@@ -425,6 +429,7 @@ export class Core implements CommandSink {
 
   private durable(block: PendingBlock): void {
     block.commitMs = this.parts.host.monotonicMs() - block.startedMs;
+    block.idleMs = this.parts.host.idleMs() - block.idleMs;
     this.parts.metrics.observeCommitNs(block.commitMs * 1e6);
     this.committedPosition = block.lastPosition;
     block.durable = true;
@@ -437,7 +442,7 @@ export class Core implements CommandSink {
     const { metrics } = this.parts;
     const replies: Reply[] = [];
     const first = block.frames[0];
-    if (first) this.admission.answered(nowMs - first.receivedMs, block.commitMs, nowMs);
+    if (first) this.admission.answered(nowMs - first.receivedMs, block, nowMs);
     for (const frame of block.frames) {
       const reply = frame.reply!;
       const end = frame.responseStart + frame.responseSize + FRAME_MAC_SIZE;

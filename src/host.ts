@@ -11,6 +11,8 @@ export interface Host {
   nowMs(): number;
   /** A clock that only goes forward, milliseconds. */
   monotonicMs(): number;
+  /** How long the event loop has waited with nothing to do until now, milliseconds. */
+  idleMs(): number;
   /** Runs `task` in a turn of the event loop of its own. */
   soon(task: () => void): void;
   /** Runs `task` after `ms`. */
@@ -28,6 +30,7 @@ export function systemHost(nowMs: () => number = Date.now): Host {
   return {
     nowMs,
     monotonicMs: () => performance.now(),
+    idleMs: () => performance.eventLoopUtilization().idle,
     soon: (task) => void setImmediate(task),
     after: (ms, task) => void setTimeout(task, ms),
     every: (ms, task) => {

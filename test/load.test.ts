@@ -36,49 +36,90 @@ t.test("the page names every case", async (t) => {
 
 const MOST = 65_536;
 const ANSWER_MS = 5;
+/** A commit beside a core that works all the while. */
+const BUSY = { commitMs: 0.5, idleMs: 0 };
 
-/** Blocks that waited `waitMs` for a while, while the bound was reached or not. */
-function blocks(admission: Admission, waitMs: number, fromMs: number, reached: boolean): number {
+/** What blocks of some time look like, and whether the bound was reached meanwhile. */
+interface Blocks {
+  waitMs: number;
+  commitMs?: number;
+  /** Of each commit, what the core had nothing to do. */
+  idleMs?: number;
+  reached: boolean;
+}
+
+/** A second of blocks, one every 10 ms. */
+function blocks(admission: Admission, fromMs: number, each: Blocks): number {
+  const { waitMs, commitMs = 0.5, idleMs = 0, reached } = each;
   let nowMs = fromMs;
   for (; nowMs < fromMs + 1000; nowMs += 10) {
     if (reached) admission.refuses(MOST);
-    admission.answered(waitMs, 0, nowMs);
+    admission.answered(waitMs, { commitMs, idleMs }, nowMs);
   }
   return nowMs;
 }
 
 t.test("admission: late answers lower the bound only when it was reached", async (t) => {
   const admission = new Admission(MOST, ANSWER_MS);
-  t.notOk(admission.refuses(10_000), "a burst is taken");
+  t.notOk(admission.refuses(8000), "a burst is taken");
   t.ok(admission.refuses(MOST), "not all that memory has room for");
   const slow = new Admission(MOST, ANSWER_MS);
-  blocks(slow, 100, 0, false);
-  t.notOk(slow.refuses(10_000), "slow answers alone refuse nobody");
-  const nowMs = blocks(admission, 100, 0, true);
+  blocks(slow, 0, { waitMs: 100, reached: false });
+  t.notOk(slow.refuses(8000), "slow answers alone refuse nobody");
+  const nowMs = blocks(admission, 0, { waitMs: 100, reached: true });
   t.ok(admission.refuses(300), "overload does");
   t.notOk(admission.refuses(200), "but some are always taken");
-  blocks(admission, 1, nowMs, false);
-  t.notOk(admission.refuses(10_000), "and a second later it is over");
+  blocks(admission, nowMs, { waitMs: 1, reached: false });
+  t.notOk(admission.refuses(8000), "and a second later it is over");
 });
 
-t.test("admission: a slow disk and a slow moment are no overload", async (t) => {
+t.test("admission: most blocks of a moment tell, not the soonest one", async (t) => {
   const admission = new Admission(MOST, ANSWER_MS);
-  for (let nowMs = 0; nowMs < 2000; nowMs += 20) {
-    if (nowMs > 1000) admission.refuses(MOST);
-    admission.answered(44, 20, nowMs);
+  for (let nowMs = 0; nowMs < 1000; nowMs += 10) {
+    admission.refuses(MOST);
+    admission.answered(nowMs % 50 === 0 ? 1 : 20, BUSY, nowMs);
   }
-  t.notOk(admission.refuses(10_000), "commits take what they take");
+  t.ok(admission.refuses(300), "one block in time of a few");
   const moment = new Admission(MOST, ANSWER_MS);
   for (let nowMs = 0; nowMs < 1000; nowMs += 10) {
     moment.refuses(MOST);
-    moment.answered(nowMs % 50 === 0 ? 100 : 4, 0, nowMs);
+    moment.answered(nowMs % 50 === 0 ? 100 : 4, BUSY, nowMs);
   }
-  t.notOk(moment.refuses(10_000), "one late block of a few");
+  t.notOk(moment.refuses(8000), "one late block of a few");
+});
+
+t.test("admission: what was not asked for does not raise the bound", async (t) => {
+  const quiet = new Admission(MOST, ANSWER_MS);
+  blocks(quiet, 0, { waitMs: 1, reached: false });
+  t.ok(quiet.refuses(20_000), "quick answers to few say nothing of many");
+  const busy = new Admission(MOST, ANSWER_MS);
+  blocks(busy, 0, { waitMs: 1, reached: true });
+  t.notOk(busy.refuses(20_000), "quick answers at the bound do");
+});
+
+t.test("admission: a slow disk is no overload", async (t) => {
+  const slow: Blocks = { waitMs: 44, commitMs: 20, idleMs: 8, reached: false };
+  const admission = new Admission(MOST, ANSWER_MS);
+  const nowMs = blocks(admission, 0, slow);
+  blocks(admission, nowMs, { ...slow, reached: true });
+  t.notOk(admission.refuses(8000), "commits take what they take");
+  const late = new Admission(MOST, ANSWER_MS);
+  const thenMs = blocks(late, 0, { waitMs: 100, reached: true });
+  t.ok(late.refuses(300));
+  blocks(late, thenMs, { ...slow, reached: true });
+  t.notOk(late.refuses(8000), "nor a disk that grew slow under overload");
+});
+
+t.test("admission: a busy core does not take its own lateness for the disk's", async (t) => {
+  const admission = new Admission(MOST, ANSWER_MS);
+  const nowMs = blocks(admission, 0, { waitMs: 12, commitMs: 4, reached: false });
+  blocks(admission, nowMs, { waitMs: 12, commitMs: 4, reached: true });
+  t.ok(admission.refuses(300), "commits that it learns of late are not slow");
 });
 
 t.test("admission: never more than memory has room for", async (t) => {
   const admission = new Admission(8, ANSWER_MS);
-  blocks(admission, 1, 0, true);
+  blocks(admission, 0, { waitMs: 1, reached: true });
   t.ok(admission.refuses(8));
   t.notOk(admission.refuses(7));
 });

@@ -53,6 +53,11 @@ export class FalseHost implements Host {
     return this.monotonic;
   }
 
+  /** The core of a simulation is taken for busy: only then does it refuse for being late. */
+  idleMs(): number {
+    return 0;
+  }
+
   soon(task: () => void): void {
     // The event loop is busy with something else now and then.
     this.plan(1 + this.chance.below(this.chance.hit(0.2) ? 3000 : 40), task);
