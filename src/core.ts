@@ -122,8 +122,9 @@ export class Core implements CommandSink {
     const size = bytes.length;
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
     if (this.admission.refuses(this.inFlight)) {
-      if (this.scheduled) this.turn(); // What was taken does not wait for the rest to be refused.
-      return refuseAtOnce(reply, bytes, this.parts);
+      // What was taken does not wait for the rest to be refused, and may be refused itself.
+      if (this.scheduled && !this.starting) this.turn();
+      if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, bytes, this.parts);
     }
     const { arena } = this.receiving;
     assert(arena.fits(size), "the batch has room for one more frame");
