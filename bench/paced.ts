@@ -24,6 +24,8 @@ export interface PacedLoad {
   runLength?: number;
   /** From now to when the first frame is due. */
   delayMs?: number;
+  /** Frames that are due before this are sent and answered, but not measured: 0 without it. */
+  warmUpMs?: number;
   /** Whether a frame may be refused with 91: more is offered than can be answered. */
   overload?: boolean;
 }
@@ -53,6 +55,7 @@ class Paced {
   private readonly runLength: number;
   private startMs = 0;
   private next = 0;
+  private answeredCount = 0;
 
   constructor(private readonly load: PacedLoad) {
     const { messages, rate } = load;
@@ -70,7 +73,7 @@ class Paced {
       const endMs = this.startMs + this.total * this.intervalMs + ANSWER_SECONDS_MAX * 1000;
       const turn = () => {
         this.sendDue();
-        if (latencies.count + refusals.count === this.total) resolve();
+        if (this.answeredCount === this.total) resolve();
         else if (performance.now() > endMs) reject(new Error("answers stayed out"));
         else setImmediate(turn);
       };
@@ -84,7 +87,9 @@ class Paced {
         const index = bytes.readUInt32LE(start + FRAME_SEQUENCE_OFFSET) - 1;
         if (this.answered[t]![index] !== 0) reject(new Error("a frame was answered twice"));
         this.answered[t]![index] = 1;
-        latencies.recordMs(performance.now() - this.dueMs(t, index));
+        this.answeredCount++;
+        const dueMs = this.dueMs(t, index);
+        if (this.measured(dueMs)) latencies.recordMs(performance.now() - dueMs);
       };
       terminal.onAnswer = (bytes, start) => take(bytes, start, this.latencies);
       terminal.onRefusal = (bytes, start) => take(bytes, start, this.refusals);
@@ -108,10 +113,15 @@ class Paced {
       const count = end - this.next;
       terminals[t]!.send(bytes.subarray(first * size, (first + count) * size));
       for (let i = this.next; i < end; i++) {
-        this.lags.recordMs(nowMs - this.startMs - i * this.intervalMs);
+        const dueMs = this.startMs + i * this.intervalMs;
+        if (this.measured(dueMs)) this.lags.recordMs(nowMs - dueMs);
       }
       this.next = end;
     }
+  }
+
+  private measured(dueMs: number): boolean {
+    return dueMs - this.startMs >= (this.load.warmUpMs ?? 0);
   }
 
   /** When frame `index` of terminal `t` was due. */
