@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runCase } from "./case-process.js";
 import { CASES } from "./cases.js";
+import { mediansPage, readRuns } from "./medians.js";
 import { reportPage, reportPicture } from "./report.js";
 import { configuredBy, resultsOf } from "./results.js";
 import { caseLines, headLine } from "./table.js";
@@ -19,6 +20,7 @@ ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
   --alone        Tongka alone, without limits and peers
   --report FILE  write a page with plots (HTML)
   --picture FILE write the plots alone (SVG)
+  --medians      measure nothing: the medians of runs whose --json files are named
 
 Configuration of the server comes from TONGKA_ variables, too, and stands in the results.
 
@@ -27,6 +29,8 @@ examples
   TONGKA_CRYPTO_WORKERS=0 npm run bench -- wire-single --alone
   npm run bench -- wire-batch --json
   npm run bench -- --report bench.html
+  npm run -s bench -- --json > run1.json
+  npm run -s bench -- --medians run1.json run2.json run3.json
 `;
 
 const { values, positionals } = parseArgs({
@@ -38,6 +42,7 @@ const { values, positionals } = parseArgs({
     alone: { type: "boolean", default: false },
     report: { type: "string" },
     picture: { type: "string" },
+    medians: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -46,6 +51,13 @@ const scale = Number(values.scale);
 const unknown = positionals.filter((name) => !CASES.some((each) => each.name === name));
 if (values.help) {
   process.stdout.write(HELP);
+} else if (values.medians) {
+  try {
+    process.stdout.write(mediansPage(readRuns(positionals)));
+  } catch (error) {
+    process.stderr.write(`bench: ${(error as Error).message}\n`);
+    process.exitCode = 2;
+  }
 } else if (!(scale > 0 && scale <= 1) || unknown.length > 0) {
   const what = unknown.length > 0 ? `no case ${unknown.join(", ")}` : "--scale is not in 0..1";
   process.stderr.write(`bench: ${what}\n\n${HELP}`);

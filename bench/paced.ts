@@ -37,6 +37,8 @@ export interface PacedFigures {
   refusals: Latencies;
   /** From when a frame was due to when it was sent. */
   lags: Latencies;
+  /** Frames refused with 91, those of the warm-up too. */
+  refused: number;
 }
 
 /** Sends all frames at their rate; resolves when the last is answered. */
@@ -56,6 +58,7 @@ class Paced {
   private startMs = 0;
   private next = 0;
   private answeredCount = 0;
+  private refusedCount = 0;
 
   constructor(private readonly load: PacedLoad) {
     const { messages, rate } = load;
@@ -78,7 +81,7 @@ class Paced {
         else setImmediate(turn);
       };
       turn();
-    }).then(() => ({ latencies, refusals, lags }));
+    }).then(() => ({ latencies, refusals, lags, refused: this.refusedCount }));
   }
 
   private listen(reject: (error: Error) => void): void {
@@ -92,7 +95,10 @@ class Paced {
         if (this.measured(dueMs)) latencies.recordMs(performance.now() - dueMs);
       };
       terminal.onAnswer = (bytes, start) => take(bytes, start, this.latencies);
-      terminal.onRefusal = (bytes, start) => take(bytes, start, this.refusals);
+      terminal.onRefusal = (bytes, start) => {
+        this.refusedCount++;
+        take(bytes, start, this.refusals);
+      };
       if (this.load.overload !== true) terminal.onRefusal = null;
       terminal.onFault = reject;
     });

@@ -12,8 +12,8 @@ import { assert } from "../protocol/assert.js";
 const WINDOW_MS = 50;
 /** As many are always taken. */
 const RECORDS_LEAST = 256;
-/** Where it begins: what one core answers in some 20 ms, and not all that memory has room for. */
-const RECORDS_START = 8192;
+/** Where it begins: what comes in 50 to 100 ms, a burst, and not all that memory has room for. */
+const RECORDS_START = 16_384;
 const RISE = 1.5;
 /** Part of the time aimed at below which there is room for more. */
 const EASY_PART = 0.7;

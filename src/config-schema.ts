@@ -75,7 +75,7 @@ const LIMITS = Type.Object({
     "most records taken and not yet answered; beyond it the answer is 91",
   ),
   answerMs: whole(
-    3,
+    5,
     1,
     60_000,
     "milliseconds",

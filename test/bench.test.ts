@@ -2,13 +2,15 @@
 // page and picture. How large they are is not looked at here.
 
 import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
 import { idNumberOf } from "../bench/card-file.js";
 import { CASES } from "../bench/cases.js";
+import { mediansPage, readRuns } from "../bench/medians.js";
 import { reportPage, reportPicture } from "../bench/report.js";
-import type { Results } from "../bench/results.js";
+import { type Results, resultsOf } from "../bench/results.js";
 import { caseLines, headLine } from "../bench/table.js";
 import { panOf, writeCardBlock } from "../bench/world.js";
 import { PAN_BLOCK_SIZE, PAN_KIND_CARD, panValid, writePanBlock } from "../protocol/pan.js";
@@ -17,6 +19,7 @@ import { ROOT } from "./source-text.js";
 
 const SCALE = "0.001";
 const OUTPUT_SIZE_MAX = 16 * 1024 * 1024;
+const SETTINGS = { scale: 1, large: false, alone: false, configuration: {} };
 /** Processes of cases at a time. */
 const LANES = 2;
 
@@ -82,6 +85,26 @@ t.test("every case measures", { timeout: DEADLINE_MS }, async (t) => {
   t.match(headLine(results), /scale 0.001: no figures to quote/);
   t.match(reportPage(results), /<svg .*Uses a second.*Latency by percentile.*<table>/s);
   t.notMatch(reportPage(results) + reportPicture(results), /NaN|undefined|Infinity|<script|https:/);
+});
+
+t.test("runs are put together by their medians, and only such as belong together", (t) => {
+  const folder = t.testdir({ "broken.json": "{" });
+  const path = (name: string, value: number, commit = "c0ffee") => {
+    const p = { "50": value, "99": 2 * value, "99.9": 3 * value };
+    const figure = { name: "one/case", text: "", unit: "us", percentiles: p };
+    const cases = [{ ...figure, value, ratio: value / 2, comparedWith: "one/peer" }];
+    const results = { ...resultsOf(SETTINGS), commit, cases };
+    writeFileSync(join(folder, name), JSON.stringify(results));
+    return join(folder, name);
+  };
+  const paths = [path("a.json", 30), path("b.json", 10), path("c.json", 20)];
+  const page = mediansPage(readRuns(paths));
+  t.match(page, "| one/case | 20 us | 10 to 30 | 10 x one/peer; p50 20, p99 40, p99.9 60 |");
+  const other = path("d.json", 20, "decaf");
+  t.throws(() => readRuns([...paths, other]), /not of one commit/);
+  t.throws(() => readRuns([join(folder, "broken.json")]), /broken.json holds no results/);
+  t.throws(() => readRuns([]), /needs the files/);
+  t.end();
 });
 
 /** Runs the real command with a part of the cases in each lane; their results as one. */
