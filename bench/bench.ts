@@ -5,9 +5,9 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runCase } from "./case-process.js";
 import { CASES } from "./cases.js";
-import { mediansPage, readRuns } from "./medians.js";
+import { mediansOf, mediansPage, readRuns } from "./medians.js";
 import { reportPage, reportPicture } from "./report.js";
-import { configuredBy, resultsOf } from "./results.js";
+import { configuredBy, type Results, resultsOf } from "./results.js";
 import { caseLines, headLine } from "./table.js";
 
 const HELP = `usage: npm run bench [-- CASE ... [options]]
@@ -20,7 +20,8 @@ ${CASES.map(({ name, text }) => `  ${name.padEnd(14)}${text}`).join("\n")}
   --alone        Tongka alone, without limits and peers
   --report FILE  write a page with plots (HTML)
   --picture FILE write the plots alone (SVG)
-  --medians      measure nothing: the medians of runs whose --json files are named
+  --medians      measure nothing: the medians of runs whose --json files are named, as a
+                 table (Markdown) and, if wanted, as a page or picture
 
 Configuration of the server comes from TONGKA_ variables, too, and stands in the results.
 
@@ -30,7 +31,7 @@ examples
   npm run bench -- wire-batch --json
   npm run bench -- --report bench.html
   npm run -s bench -- --json > run1.json
-  npm run -s bench -- --medians run1.json run2.json run3.json
+  npm run -s bench -- --medians run1.json run2.json run3.json --picture medians.svg
 `;
 
 const { values, positionals } = parseArgs({
@@ -53,7 +54,9 @@ if (values.help) {
   process.stdout.write(HELP);
 } else if (values.medians) {
   try {
-    process.stdout.write(mediansPage(readRuns(positionals)));
+    const runs = readRuns(positionals);
+    process.stdout.write(mediansPage(runs));
+    writePages(mediansOf(runs));
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n`);
     process.exitCode = 2;
@@ -88,6 +91,10 @@ async function bench(): Promise<void> {
     }
   }
   if (values.json) print(JSON.stringify(results));
+  writePages(results);
+}
+
+function writePages(results: Results): void {
   if (values.report !== undefined) write(values.report, reportPage(results));
   if (values.picture !== undefined) write(values.picture, reportPicture(results));
 }

@@ -131,7 +131,7 @@ async function pacedPhase(
 
 function record(run: Run, name: string, where: string, figures: PacedFigures): void {
   const { latencies, lags, refused } = figures;
-  const lag = `frames left ${lags.at(50)} us late, p99 ${lags.at(99)} us; ${refused} refused with 91`;
+  const lag = `frames left ${lags.at(50)} us late, p99 ${lags.at(99)} us; ${refused} refused`;
   run.record({
     name,
     text: `${where}; ${lag}`,

@@ -26,38 +26,57 @@ export function readRuns(paths: readonly string[]): Results[] {
   return runs;
 }
 
-/** The medians as a table in Markdown: every figure that all runs have. */
-export function mediansPage(runs: readonly Results[]): string {
+/** One run of the medians: every figure that all runs have, its percentiles and ratio apart. */
+export function mediansOf(runs: readonly Results[]): Results {
   const first = runs[0]!;
+  const cases = first.cases.flatMap((measurement): Measurement[] => {
+    const all = figuresOf(runs, measurement.name);
+    if (all.length < runs.length) return [];
+    const { ratio, percentiles } = measurement;
+    const pairs = Object.keys(percentiles ?? {}).map((percentile): [string, number] => {
+      return [percentile, median(all.map((each) => each.percentiles?.[percentile] ?? 0))];
+    });
+    return [
+      {
+        ...measurement,
+        value: median(all.map(({ value }) => value)),
+        ratio: ratio === null ? null : median(all.map((each) => each.ratio ?? 0)),
+        percentiles: percentiles === null ? null : Object.fromEntries(pairs),
+      },
+    ];
+  });
+  return { ...first, cases };
+}
+
+/** The medians as a table in Markdown. */
+export function mediansPage(runs: readonly Results[]): string {
+  const medians = mediansOf(runs);
   const lines = [
-    `${runs.length} runs: ${headLine(first)}`,
+    `${runs.length} runs: ${headLine(medians)}`,
     "",
     "| figure | median | lowest to highest | |",
     "|---|---|---|---|",
   ];
-  for (const { name } of first.cases) {
-    const all = runs.map(({ cases }) => cases.find((each) => each.name === name));
-    if (!all.includes(undefined)) lines.push(row(all as Measurement[]));
+  for (const each of medians.cases) {
+    const values = figuresOf(runs, each.name).map(({ value }) => value);
+    const range = `${shown(Math.min(...values))} to ${shown(Math.max(...values))}`;
+    lines.push(`| ${each.name} | ${shown(each.value)} ${each.unit} | ${range} | ${notes(each)} |`);
   }
   return `${lines.join("\n")}\n`;
 }
 
-function row(all: readonly Measurement[]): string {
-  const { name, unit, comparedWith, percentiles } = all[0]!;
-  const values = all.map(({ value }) => value);
-  const range = `${shown(Math.min(...values))} to ${shown(Math.max(...values))}`;
-  const notes: string[] = [];
-  if (comparedWith !== null) {
-    notes.push(`${shown(median(all.map(({ ratio }) => ratio ?? 0)))} x ${comparedWith}`);
-  }
+function figuresOf(runs: readonly Results[], name: string): Measurement[] {
+  return runs.flatMap(({ cases }) => cases.filter((each) => each.name === name));
+}
+
+function notes({ ratio, comparedWith, percentiles }: Measurement): string {
+  const parts: string[] = [];
+  if (ratio !== null) parts.push(`${shown(ratio)} x ${comparedWith}`);
   if (percentiles !== null) {
-    const parts = PERCENTILES.map((percentile) => {
-      const each = all.map((one) => one.percentiles?.[percentile] ?? 0);
-      return `p${percentile} ${shown(median(each))}`;
-    });
-    notes.push(parts.join(", "));
+    const each = PERCENTILES.map((name) => `p${name} ${shown(percentiles[name] ?? 0)}`);
+    parts.push(each.join(", "));
   }
-  return `| ${name} | ${shown(median(values))} ${unit} | ${range} | ${notes.join("; ")} |`;
+  return parts.join("; ");
 }
 
 /** The middle value, or the lower of the two in the middle. */
