@@ -153,7 +153,8 @@ export function svg(plots: readonly Plot[]): string {
   const size = `width="${width}" height="${number(height)}"`;
   const paper = `<rect width="100%" height="100%" fill="#fff"/>`;
   const head = `<svg xmlns="http://www.w3.org/2000/svg" role="img" ${size} ${box}>`;
-  return `${head}\n${style}\n${paper}\n${parts.join("\n")}\n</svg>`;
+  const title = "<title>What the bench measured</title>";
+  return `${head}\n${title}\n${style}\n${paper}\n${parts.join("\n")}\n</svg>`;
 }
 
 /** Text that stands in HTML and SVG. */
