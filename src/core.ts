@@ -413,7 +413,7 @@ export class Core implements CommandSink {
       .append(writer.firstPosition, writer.bytes.subarray(0, writer.size))
       .then(() => this.durable(block), this.commitFailed);
     // lmdb begins to write in an immediate of its own, which this one follows.
-    this.parts.host.soon(this.started);
+    host.soon(this.started);
     const pooled = this.macs.sign(block);
     if (pooled === null) block.signed = true;
     else pooled.then(() => this.signed(block), this.poolFailed);

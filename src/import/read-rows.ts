@@ -70,8 +70,7 @@ export async function* readRows(
 }
 
 function readBlock(block: Block, lane: Lane, header: CsvHeader | null): ReadBlock {
-  const { end, endLine } = block;
-  const read: ReadBlock = { end, endLine, header, rows: 0, faults: [], batches: [] };
+  const read = nothingRead(header, block.end, block.endLine);
   visitRows(block, lane.columns, header, {
     row: (fields, line) => {
       read.rows++;
@@ -89,8 +88,12 @@ function readBlock(block: Block, lane: Lane, header: CsvHeader | null): ReadBloc
 }
 
 function readEnd(lane: Lane, header: CsvHeader | null, end: number, endLine: number): ReadBlock {
-  const read: ReadBlock = { end, endLine, header, rows: 0, faults: [], batches: [] };
+  const read = nothingRead(header, end, endLine);
   const fault = lane.endFile(read.batches);
   if (fault !== null) read.faults.push({ ...fault, line: 1, rows: 0 });
   return read;
+}
+
+function nothingRead(header: CsvHeader | null, end: number, endLine: number): ReadBlock {
+  return { end, endLine, header, rows: 0, faults: [], batches: [] };
 }
