@@ -19,7 +19,7 @@ import { runShort, shortContext } from "./crash/short.js";
 import { until } from "./server-kit.js";
 import { ROOT } from "./source-text.js";
 
-const SETTINGS = { rounds: 2, cuts: 11, faults: 2, stopSeconds: [], jumpHours: [] };
+const SETTINGS = { rounds: 2, cuts: 11, faults: 3, stopSeconds: [], jumpHours: [] };
 const shared = await shortContext(t, SETTINGS);
 
 t.test("kill -9, and a server that counts twice", async (t) => {

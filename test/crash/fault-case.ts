@@ -59,9 +59,9 @@ const STOPS = { end: 0, line: null };
 const ROWS: readonly Row[] = [
   row(["journal", "sync", "eio", "once"], UNDER_LOAD, "SIGKILL", FAILED),
   row(["tables", "write", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
+  row(["journal", "write", "enospc", "always"], IN_START, "SIGKILL", FAILED),
   row(["journal", "meta", "eio", "once"], UNDER_LOAD, "SIGKILL", FAILED),
   row(["journal", "write", "short", "once"], UNDER_LOAD, "SIGKILL", FAILED),
-  row(["journal", "write", "enospc", "always"], IN_START, "SIGKILL", FAILED),
   row(["journal", "sync", "stall", "once"], UNDER_LOAD, "SIGKILL", SLOW),
   row(["tables", "write", "enospc", "always"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["journal", "sync", "eio", "once"], IN_START, "SIGKILL", FAILED),

@@ -9,10 +9,13 @@
 // The twist: a write and its record are made under one mutex, so that the order of records is the
 // order of effects over both files. A sync is two records, for only what was written before it
 // began is on disk when it ends. Calls on all other files pass untouched.
+//
+// What lmdb says of a failed write is held against the room it has for it: see src/mend-lmdb.ts.
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -260,4 +263,28 @@ time_t time(time_t *at) {
   clock_gettime(CLOCK_REALTIME, &now);
   if (at) *at = now.tv_sec;
   return now.tv_sec;
+}
+
+// The longest text that lmdb's message of a failed write can have must fit in the room it has:
+// what it is this time hangs on what the stack happens to hold. Its numbers have 32 bits.
+static void check_room(const char *to, const char *format) {
+  static const char message[] = "Attempting to write page";
+  if (strncmp(format, message, sizeof message - 1)) return;
+  size_t size = 1;
+  for (const char *at = format; *at; at++) {
+    if (*at == '%') size += *++at == 'u' ? 10 : 11;
+    else size++;
+  }
+  if (size <= malloc_usable_size((void *)to)) return;
+  fprintf(stderr, "\npreload: lmdb may write %zu bytes where it has less room\n", size);
+  abort();
+}
+
+int sprintf(char *to, const char *format, ...) {
+  va_list rest;
+  check_room(to, format);
+  va_start(rest, format);
+  int length = vsprintf(to, format, rest);
+  va_end(rest);
+  return length;
 }
