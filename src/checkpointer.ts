@@ -10,6 +10,7 @@
 
 import { Checkpoint } from "../engine/checkpoint.js";
 import type { Engine } from "../engine/engine.js";
+import { CommitWatch } from "./commit-watch.js";
 import type { Core } from "./core.js";
 import type { Host } from "./host.js";
 import type { Metrics } from "./metrics.js";
@@ -24,12 +25,17 @@ const PAGES_BETWEEN_USES = 32;
 const REST_PER_WRITE = 2;
 const REST_MS_MAX = 20;
 const COMMIT_POLL_MS = 5;
+const HUNG =
+  "the checkpoint of the stop got no further for journal.commitSecondsMax: nothing is lost, but " +
+  "the next start replays the journal and takes longer: check the disk";
 
 export class Checkpointer {
   /** Position of the last complete checkpoint. */
   position: number;
   private running: Promise<void> | null = null;
   private timer: { stop(): void } | null = null;
+  /** When the one being made last got further. */
+  private movedMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly engine: Engine,
@@ -66,10 +72,19 @@ export class Checkpointer {
     return this.running;
   }
 
-  /** Makes a checkpoint of all that was done: one that is being made may have begun before. */
-  async last(): Promise<void> {
-    await this.running;
-    await this.run();
+  /**
+   * Makes a checkpoint of all that was done: one that is being made may have begun before. Ends the
+   * process when it gets no further for `secondsMax`: what hangs in a write holds up `exit`, too.
+   */
+  async last(secondsMax: number): Promise<void> {
+    this.moved();
+    const watch = new CommitWatch(this.host, secondsMax, () => this.movedMs, HUNG);
+    try {
+      await this.running;
+      await this.run();
+    } finally {
+      watch.stop();
+    }
   }
 
   private async write(): Promise<void> {
@@ -78,16 +93,27 @@ export class Checkpointer {
     if (checkpoint === null) return;
     const { position } = checkpoint.head.registers;
     try {
-      while (!this.slice(checkpoint)) await this.rest();
+      while (!this.slice(checkpoint)) {
+        await this.rest();
+        this.moved();
+      }
       checkpoint.end();
     } catch (error) {
       checkpoint.abandon();
       throw error;
     }
     while (this.core.committedPosition < position) await this.pause(COMMIT_POLL_MS);
+    this.moved();
+    await this.store.settled();
+    this.moved();
     await this.store.putHead(checkpoint.head, checkpoint.documents);
+    this.moved();
     this.position = position;
     this.metrics.setCheckpointPosition(position);
+  }
+
+  private moved(): void {
+    this.movedMs = this.host.monotonicMs();
   }
 
   /** Whether terminals wait for answers, or soon will. */

@@ -1,5 +1,5 @@
-// Ends the process when a commit of the journal takes too long: nobody can say any more what is on
-// the disk.
+// Ends the process when what must come to the disk takes too long: a commit of the journal, after
+// which nobody can say any more what is on the disk, or the checkpoint that a stop waits for.
 //
 // The twist: a process that was stopped (SIGSTOP), or whose machine slept, sees its clock before it
 // sees what the disk did meanwhile. Time in which it stood still is not the disk's.
@@ -15,11 +15,15 @@ export class CommitWatch {
   private lookedMs: number;
   private resumedMs = 0;
 
-  /** `startedMs` tells when the commit that is not on disk yet began; null there is none. */
+  /**
+   * `startedMs` tells when what is not on disk yet began; null there is none. `cause` is what the
+   * fail stop says.
+   */
   constructor(
     private readonly host: Host,
     private readonly secondsMax: number,
     private readonly startedMs: () => number | null,
+    private readonly cause: string,
   ) {
     this.lookedMs = host.monotonicMs();
     this.timer = host.every(LOOK_MS, () => this.look());
@@ -36,8 +40,6 @@ export class CommitWatch {
     const startedMs = this.startedMs();
     if (startedMs === null) return;
     if (nowMs - Math.max(startedMs, this.resumedMs) < this.secondsMax * 1000) return;
-    this.host.failStop(
-      "a commit of the journal took longer than journal.commitSecondsMax: check the disk",
-    );
+    this.host.failStop(this.cause);
   }
 }

@@ -121,7 +121,14 @@ const BUSINESS_DAY = Type.Object({
 });
 
 const JOURNAL = Type.Object({
-  commitSecondsMax: whole(5, 1, 60, "seconds", "a commit that takes longer stops the process"),
+  commitSecondsMax: whole(
+    5,
+    1,
+    60,
+    "seconds",
+    "a commit that takes longer stops the process; so does, at a stop, a checkpoint that gets no " +
+      "further for so long",
+  ),
   checkpointSeconds: whole(60, 1, 86_400, "seconds", "time between checkpoints"),
   blockSizeMax: whole(4 * MEBIBYTE, 2 * MEBIBYTE, 64 * MEBIBYTE, "bytes", "largest journal block"),
 });

@@ -82,7 +82,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
       close: async () => {
         checkpointer.stop();
         await core.drain();
-        await checkpointer.last();
+        await checkpointer.last(config.journal.commitSecondsMax);
         await core.close();
         vault.close();
         await Promise.all([journal.close(), tables.close()]);

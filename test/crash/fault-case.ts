@@ -1,5 +1,5 @@
 // Calls of the C library that fail: the nth write or sync of a data file gives EIO, ENOSPC, half of
-// what it should, nothing for seconds, or the end of the process in its middle.
+// what it should, nothing for seconds or for ever, or the end of the process in its middle.
 
 import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -21,8 +21,10 @@ import { judge } from "./verdict.js";
 
 /** A server that a fault must end has ended by then. */
 const END_MS = 6000;
-/** A server that must go on after a fault is looked at for so long, then stopped in order. */
+/** A server that must go on after a stall is looked at for so long, then stopped in order. */
 const GO_ON_MS = 12_000;
+/** A hang needs no such look: nothing comes after it. */
+const HANG_MS = 2000;
 const STOP_MS = 15_000;
 
 interface Row {
@@ -38,6 +40,7 @@ interface Row {
 const FAILED =
   /^tongka: stopped: (a commit of the journal failed|the data folder could not be written): [^|]*$/;
 const SLOW = /^tongka: stopped: a commit of the journal took longer [^|]*: check the disk$/;
+const HUNG = /^tongka: stopped: the checkpoint of the stop got no further [^|]*: check the disk$/;
 /** Beyond the calls of a start. */
 const UNDER_LOAD = [10, 90] as const;
 const IN_START = [1, 1] as const;
@@ -54,6 +57,12 @@ function row(
 }
 
 const STOPS = { end: 0, line: null };
+
+/** A stop must not wait for ever for its checkpoint. */
+const HANG = row(["tables", "sync", "hang", "once"], IN_CHECKPOINTS, "serves", null, {
+  end: "SIGKILL",
+  line: HUNG,
+});
 
 /** Most telling first: a short run takes the first rows. */
 const ROWS: readonly Row[] = [
@@ -78,6 +87,7 @@ const ROWS: readonly Row[] = [
   row(["tables", "sync", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
   row(["tables", "meta", "eio", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "sync", "stall", "once"], IN_CHECKPOINTS, "serves", null, STOPS),
+  HANG,
 ];
 
 export const FAULT_CASE: CrashCase = {
@@ -95,6 +105,15 @@ export const FAULT_CASE: CrashCase = {
 
 export const FAULT_ROWS = ROWS.length;
 
+export const HANG_CASE: CrashCase = {
+  name: "faults",
+  text: "the last row alone",
+  run: async (context) => {
+    if (typeof context.preload === "string") context.skip(context.preload);
+    else await faultOnce(context, context.preload, HANG);
+  },
+};
+
 async function faultOnce(context: Context, preload: Preload, row: Row): Promise<void> {
   const [least, most] = row.nth;
   const nth = least + context.random.below(most - least + 1);
@@ -104,7 +123,8 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
   const folder = scratchFolder(context);
   const [recordFile, hitFile] = [join(folder, "recording"), join(folder, "hit")];
   const mark = () => (existsSync(recordFile) ? statSync(recordFile).size : 0);
-  const flags = { "journal.commitSecondsMax": row.line === SLOW ? 1 : 30 };
+  const short = row.line === SLOW || kind === "hang";
+  const flags = { "journal.commitSecondsMax": short ? 1 : 30 };
   const life = new Life(context, what, { mark, flags });
   const server = await life.tryStart(preload.environment({ recordFile, hitFile, fault }));
   const gone = isEnded(server) ? Promise.resolve() : life.load(server);
@@ -142,7 +162,8 @@ async function endOf(
 async function goOn(context: Context, life: Life, server: ServerProcess, row: Row): Promise<void> {
   const { line, end, stop } = row;
   const what = life.name;
-  const ended = await Promise.race([server.ended, sleep(GO_ON_MS, null)]);
+  const goOnMs = row.fault.kind === "hang" ? HANG_MS : GO_ON_MS;
+  const ended = await Promise.race([server.ended, sleep(goOnMs, null)]);
   expect(context, { what, line, end }, ended ?? "serves");
   if (ended !== null) return;
   await life.grow(1);

@@ -31,7 +31,7 @@
 
 enum { WRITE = 1, WRITE_SYNCED, SYNC_BEGIN, SYNC_END, TRUNCATE, OUTSIDE };
 enum { CALL_WRITE = 1, CALL_META, CALL_SYNC };
-enum { EIO_FAULT = 1, ENOSPC_FAULT, SHORT_FAULT, STALL_FAULT, KILL_FAULT };
+enum { EIO_FAULT = 1, ENOSPC_FAULT, SHORT_FAULT, STALL_FAULT, KILL_FAULT, HANG_FAULT };
 enum { FDS_MAX = 65536, IOV_MAX_HERE = 1024, SECTOR = 512 };
 
 #define REAL(name) ({ static __typeof__(&name) f; if (!f) f = dlsym(RTLD_NEXT, #name); f; })
@@ -54,7 +54,7 @@ static int index_of(const char *word, const char *const *words) {
 __attribute__((constructor)) static void begin(void) {
   static const char *const files[] = {"journal", "tables", 0};
   static const char *const calls[] = {"write", "meta", "sync", 0};
-  static const char *const kinds[] = {"eio", "enospc", "short", "stall", "kill", 0};
+  static const char *const kinds[] = {"eio", "enospc", "short", "stall", "kill", "hang", 0};
   const char *path = getenv("CRASH_RECORD");
   int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
   if (path) record_fd = REAL(open)(path, flags, 0600);
@@ -114,6 +114,7 @@ static int fault(int file, int call) {
   if (fault_always ? count < fault_nth : count != fault_nth) return 0;
   if (hit_fd >= 0 && REAL(write)(hit_fd, "x", 1) != 1) abort();
   if (fault_kind == STALL_FAULT) sleep(8);
+  while (fault_kind == HANG_FAULT) pause();
   return fault_kind == STALL_FAULT ? 0 : fault_kind;
 }
 

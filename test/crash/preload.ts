@@ -16,7 +16,7 @@ export interface Fault {
   file: "journal" | "tables";
   /** "meta" is the write of the page that names what is on disk. */
   call: "write" | "meta" | "sync";
-  kind: "eio" | "enospc" | "short" | "stall" | "kill";
+  kind: "eio" | "enospc" | "short" | "stall" | "kill" | "hang";
   nth: number;
   always: boolean;
 }

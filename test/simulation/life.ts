@@ -92,7 +92,7 @@ export class Life {
   /** Stops as a server does: answers what was taken, then a last checkpoint. */
   async stop(): Promise<void> {
     await this.core!.drain();
-    await this.checkpointer!.last();
+    await this.checkpointer!.last(this.world.plan.config.journal.commitSecondsMax);
     await this.core!.close();
     this.host.alive = false;
   }
