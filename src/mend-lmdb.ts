@@ -4,10 +4,10 @@
 // mdb_page_flush: malloc(100), then sprintf). With fewer than three buffers in the write, one or
 // two of its numbers are whatever the stack held, so the message is too long by chance; it spoils
 // the heap, and the C library may end the process with SIGABRT before our fail stop can say why.
-// So from 3.0.8 to 3.5.6, the newest; no option of lmdb avoids it.
+// So in 3.5.6, the newest, and back to 3.0.8; no option of lmdb avoids it.
 //
 // The mend is one byte: the text of the message ends after position and size, 64 characters at
-// most. Linux only: the library of macOS is signed, that of Windows does not make the message.
+// most. Linux only: libraries of macOS are signed, that of Windows does not make the message.
 
 import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
