@@ -7,7 +7,8 @@
 // So in 3.5.6, the newest, and back to 3.0.8; no option of lmdb avoids it.
 //
 // The mend is one byte: the text of the message ends after position and size, 64 characters at
-// most. Linux only: libraries of macOS are signed, that of Windows does not make the message.
+// most. Linux only: libraries of macOS are signed, that of Windows does not make the message. What it
+// did is told on stderr: the results of what is built for (`npm run bench -- --json`) are on stdout.
 
 import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,7 +20,7 @@ const TEXT = Buffer.from(`${KEPT}, blocks %u, buffer sizes %i %i %i\0`);
 for (const folder of process.argv.length > 2 ? process.argv.slice(2) : installedFolders()) {
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    if (name.endsWith(".node") && mend(path)) process.stdout.write(`lmdb: ${name} mended\n`);
+    if (name.endsWith(".node") && mend(path)) process.stderr.write(`lmdb: ${name} mended\n`);
   }
 }
 
