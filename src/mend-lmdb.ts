@@ -7,8 +7,8 @@
 // So in 3.5.6, the newest, and back to 3.0.8; no option of lmdb avoids it.
 //
 // The mend is one byte: the text of the message ends after position and size, 64 characters at
-// most. Linux only: libraries of macOS are signed, that of Windows does not make the message. What it
-// did is told on stderr: the results of what is built for (`npm run bench -- --json`) are on stdout.
+// most. Linux only: libraries of macOS are signed, that of Windows does not make the message.
+// What it did is told on stderr: stdout is for what was built (`npm run -s bench -- --json`).
 
 import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
