@@ -132,34 +132,55 @@ function itemProblem(item: CatalogueItem): string {
   return "";
 }
 
-/** Article 8: no item twice, and no function twice for the same region and time. */
-function duplicateProblem(items: CatalogueItem[]): string {
-  const codes = new Set<number>();
-  const byFunction = new Map<string, CatalogueItem[]>();
-  for (const item of items) {
-    if (codes.has(item.itemCode)) return "an itemCode stands twice";
-    codes.add(item.itemCode);
-    const others = byFunction.get(item.function) ?? [];
-    if (others.some((other) => overlap(item, other))) {
+/**
+ * Article 8: no item twice, and no function twice for the same region and time. Items are met by
+ * their first day, so one that was met before overlaps when its last day has not passed: of each
+ * region the latest last day is enough, and no item is held against each other one.
+ */
+function duplicateProblem(items: readonly CatalogueItem[]): string {
+  if (new Set(items.map(({ itemCode }) => itemCode)).size < items.length) {
+    return "an itemCode stands twice";
+  }
+  const byFunction = new Map<string, LastDates>();
+  for (const item of [...items].sort((a, b) => a.startDate - b.startDate)) {
+    const met = byFunction.get(item.function) ?? { own: new Map(), within: new Map() };
+    byFunction.set(item.function, met);
+    const regions = item.regions.map(shortCode);
+    if (regions.some((region) => isMet(met, region, item.startDate))) {
       return "a function stands twice for the same region and time (article 8)";
     }
-    others.push(item);
-    byFunction.set(item.function, others);
+    const endDate = item.endDate === 0 ? Number.POSITIVE_INFINITY : item.endDate;
+    for (const region of regions) meet(met, region, endDate);
   }
   return "";
 }
 
-function overlap(a: CatalogueItem, b: CatalogueItem): boolean {
-  const endA = a.endDate === 0 ? Infinity : a.endDate;
-  const endB = b.endDate === 0 ? Infinity : b.endDate;
-  if (a.startDate > endB || b.startDate > endA) return false;
-  return a.regions.some((regionA) =>
-    b.regions.some((regionB) => {
-      const [lowA, highA] = regionRange(regionA)!;
-      const [lowB, highB] = regionRange(regionB)!;
-      return lowA < highB && lowB < highA;
-    }),
-  );
+/** Latest last date of a function's items by short code: of the region itself, and within it. */
+interface LastDates {
+  own: Map<number, number>;
+  within: Map<number, number>;
+}
+
+/** Two regions overlap when they are the same or one is within the other. */
+function isMet({ own, within }: LastDates, region: number, startDate: number): boolean {
+  if ((within.get(region) ?? 0) >= startDate) return true;
+  for (let outer = region; outer > 0; outer = Math.floor(outer / 100)) {
+    if ((own.get(outer) ?? 0) >= startDate) return true;
+  }
+  return false;
+}
+
+function meet({ own, within }: LastDates, region: number, endDate: number): void {
+  own.set(region, Math.max(own.get(region) ?? 0, endDate));
+  for (let outer = region; outer > 0; outer = Math.floor(outer / 100)) {
+    within.set(outer, Math.max(within.get(outer) ?? 0, endDate));
+  }
+}
+
+/** A region's code without the zeros of what it leaves open: 460100 is 4601. */
+function shortCode(code: number): number {
+  const [low, end] = regionRange(code)!;
+  return low / (end - low);
 }
 
 function compile(catalogue: CatalogueVersion): Map<number, CompiledItem> {
