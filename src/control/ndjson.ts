@@ -18,21 +18,27 @@ const NEWLINE = 10;
 export async function* readLines(stream: Readable, sizeMax: number): AsyncGenerator<Line> {
   let size = 0;
   let number = 0;
-  let rest: Buffer = Buffer.alloc(0);
+  // The pieces of a line that has not ended are put together once, when it has.
+  let rest: Buffer[] = [];
+  let restSize = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > sizeMax) throw tooLarge("the body is over control.importSizeMax");
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let start = 0;
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
       number += 1;
-      if (end > start) yield { number, row: parse(bytes.subarray(start, end)) };
+      const piece = chunk.subarray(start, end);
+      const line = rest.length === 0 ? piece : Buffer.concat([...rest, piece]);
+      if (line.length > 0) yield { number, row: parse(line) };
+      rest = [];
+      restSize = 0;
       start = end + 1;
     }
-    rest = bytes.subarray(start);
-    if (rest.length > LINE_SIZE_MAX) throw tooLarge("a line is over 65,536 bytes");
+    if (start < chunk.length) rest.push(chunk.subarray(start));
+    restSize += chunk.length - start;
+    if (restSize > LINE_SIZE_MAX) throw tooLarge("a line is over 65,536 bytes");
   }
-  if (rest.length > 0) yield { number: number + 1, row: parse(rest) };
+  if (restSize > 0) yield { number: number + 1, row: parse(Buffer.concat(rest)) };
 }
 
 function parse(bytes: Buffer): Line["row"] {
