@@ -13,6 +13,7 @@ import {
 import { idNumber, pan } from "../import-samples.js";
 import { catalogue } from "../server-kit.js";
 import { type Fuzzer, holds } from "./fuzzer.js";
+import type { GrowingWork } from "./growth.js";
 
 const SECRET = pan(77);
 const PERSON = idNumber(77);
@@ -111,6 +112,32 @@ const CONTROL: Fuzzer = {
       },
     ),
   ],
+  growth: [
+    bodyOf("bad rows", 1000, "/v1/import/cards", (n) => '{"cardNumber":1}\n'.repeat(n)),
+    bodyOf("lists within lists", 10_000, "/v1/blacklist", (n) => "[".repeat(n) + "]".repeat(n)),
+    bodyOf("keys", 2000, "/v1/terminals", (n) =>
+      textOf(Object.fromEntries(Array.from({ length: n }, (_, i) => [`x${i}`, 1]))),
+    ),
+    bodyOf("a value", 60_000, "/v1/cards/status", (n) => textOf({ cardNumber: "\n".repeat(n) })),
+  ],
 };
+
+/** Work on a body that grows. */
+function bodyOf(
+  what: string,
+  size: number,
+  path: string,
+  text: (size: number) => string,
+): GrowingWork {
+  const headers = { "content-type": typesOf(path)[0]! };
+  return {
+    what,
+    size,
+    prepare: (count) => {
+      const body = text(count);
+      return () => checkAnswer(path, { method: "POST", body, headers });
+    },
+  };
+}
 
 export const CONTROL_FUZZERS: readonly Fuzzer[] = [CONTROL];

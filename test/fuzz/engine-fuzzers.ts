@@ -3,10 +3,12 @@
 
 import fc from "fast-check";
 import { BlockReader, BlockWriter, blockProblem, chainProblem } from "../../engine/block.js";
+import { addDays } from "../../engine/calendar.js";
 import { catalogueProblem, parseCatalogue } from "../../engine/catalogue.js";
 import { checkpointHead, parseHead } from "../../engine/checkpoint.js";
 import {
   CARD_EVENT_SIZE,
+  type CatalogueItem,
   COMMAND,
   COMMAND_OUTCOMES,
   commandSize,
@@ -22,8 +24,11 @@ import {
   writeSession,
   writeTerminal,
 } from "../../engine/commands.js";
-import { EngineKit, itemOf, organisationOf } from "../engine-kit.js";
+import { CARD_EVENT } from "../../engine/domain.js";
+import { MEDIUM_CHIP } from "../../protocol/index.js";
+import { EngineKit, itemOf, organisationOf, SENDER } from "../engine-kit.js";
 import { errorOf, type Fuzzer, holds, readWithin, same, spoilt, tellsNothing } from "./fuzzer.js";
+import type { GrowingWork } from "./growth.js";
 
 const START = { position: 0, timeMs: 0, blockHash: "0".repeat(64) };
 
@@ -94,23 +99,29 @@ const BLOCK: Fuzzer = {
       chainProblem(bytes, START);
     }),
   ],
-  linear: {
-    size: 16_384,
-    run: (size) => {
-      const writer = new BlockWriter(size + 4096);
-      writer.begin(1, 1, 1, 0);
-      for (let i = 0; i < size / 64; i++) {
-        if (i % 16 === 0) writer.beginEntry(1, 7, 1, 1);
-        writer.addBytes(new Uint8Array(32));
-        if (i % 16 === 15) writer.endEntry();
-      }
-      writer.seal(START.blockHash);
-      const bytes = writer.bytes.slice(0, writer.size);
-      return () => {
-        for (let i = 0; i < 20; i++) blockProblem(bytes);
-      };
+  growth: [
+    {
+      what: "entries of a block",
+      size: 256,
+      prepare: (count) => {
+        const writer = new BlockWriter(count * 64 + 4096);
+        writer.begin(1, 1, 1, 0);
+        for (let i = 0; i < count; i++) {
+          writer.beginEntry(1, 7, 1, 1);
+          writer.addBytes(new Uint8Array(32));
+          writer.endEntry();
+        }
+        writer.seal(START.blockHash);
+        const bytes = writer.bytes.slice(0, writer.size);
+        return () => {
+          holds(blockProblem(bytes) === "", "the block is sound");
+          let found = 0;
+          for (const _ of new BlockReader(bytes).entries()) found++;
+          holds(found === count, "the block has its entries");
+        };
+      },
     },
-  },
+  ],
 };
 
 /** Bytes of a command read, written and read again are the same command. */
@@ -143,6 +154,7 @@ const RECORDS: Fuzzer = {
     stable(TERMINAL_SIZE, readTerminal, writeTerminal),
     stable(SESSION_SIZE, readSession, writeSession),
   ],
+  growth: { fixedSize: `${CARD_EVENT_SIZE} or ${TERMINAL_SIZE} bytes, as the kind says` },
 };
 
 const FIXED_KINDS = [COMMAND.CARD_EVENT, COMMAND.LIST_ENTRY, COMMAND.TERMINAL, COMMAND.SESSION];
@@ -163,15 +175,15 @@ const command = fc.constantFrom(...FIXED_KINDS).chain((kind) => {
   return bytes.map((each): [number, Uint8Array] => [kind, each]);
 });
 
-/** A command that would be done, with up to three bytes changed. */
-function soundCommand(kind: number): fc.Arbitrary<Uint8Array> {
+/** A command that is done after `usual`. */
+function soundBytes(kind: number): Uint8Array {
   const bytes = new Uint8Array(commandSize(kind));
   const view = new DataView(bytes.buffer);
   if (kind === COMMAND.CARD_EVENT) {
     bytes.set([9, 9, 9], 0);
     bytes.set([8, 8, 8], 16);
     view.setUint32(48, 460_105, true);
-    bytes.set([1, 1, 2, 0, 0xff, 0x7f], 52);
+    bytes.set([CARD_EVENT.ISSUE, MEDIUM_CHIP, 0, 0, 0xff, 0x7f], 52);
   } else if (kind === COMMAND.LIST_ENTRY) {
     bytes.set([9, 9, 9], 0);
     bytes.set([1, 1, 0, 3], 20);
@@ -179,10 +191,16 @@ function soundCommand(kind: number): fc.Arbitrary<Uint8Array> {
     for (const [i, value] of [1001, 1, 460_105, 8].entries()) view.setUint32(4 * i, value, true);
     bytes.set([1, 1, 24, 0, 1, 0, 0, 0, 1, 2, 3], 20);
   } else {
-    for (const [i, value] of [1001, 1, 2e9].entries()) view.setUint32(4 * i, value, true);
+    for (const [i, value] of [SENDER, 2, 2e9].entries()) view.setUint32(4 * i, value, true);
     bytes.set([1, 1], 12);
     bytes.set([1], 48);
   }
+  return bytes;
+}
+
+/** The same with up to three bytes changed. */
+function soundCommand(kind: number): fc.Arbitrary<Uint8Array> {
+  const bytes = soundBytes(kind);
   const change = fc.tuple(fc.nat(bytes.length - 1), fc.integer({ min: 0, max: 255 }));
   return fc.array(change, { maxLength: 3 }).map((changes) => {
     const copy = bytes.slice();
@@ -207,8 +225,43 @@ const EXECUTE: Fuzzer = {
       kit.seal();
       holds(kit.replayed().hash() === kit.state.hash(), "replay leads elsewhere");
     }),
+    fc.property(fc.constantFrom(...FIXED_KINDS), fc.nat(), (kind, index) => {
+      const outcome = new EngineKit().usual().command(kind, numbered(kind, index));
+      holds(outcome === "DONE", "what is changed from a sound command was none");
+    }),
   ],
+  growth: [COMMAND.CARD_EVENT, COMMAND.LIST_ENTRY].map(
+    (kind): GrowingWork => ({
+      what: kind === COMMAND.CARD_EVENT ? "cards" : "entries of the blacklist",
+      size: 500,
+      prepare: (count) => {
+        const commands = Array.from({ length: count }, (_, i) => numbered(kind, i));
+        return () => {
+          const kit = new EngineKit({
+            cardsMax: 20_000,
+            holdersMax: 20_000,
+            blacklistMax: 20_000,
+          }).usual();
+          for (const bytes of commands) {
+            holds(kit.command(kind, bytes) === "DONE", "a sound command is done");
+          }
+          kit.seal();
+          kit.replayed();
+        };
+      },
+    }),
+  ),
 };
+
+/** A sound command, of a card about one of its own. */
+function numbered(kind: number, index: number): Uint8Array {
+  const bytes = soundBytes(kind);
+  if (kind !== COMMAND.CARD_EVENT && kind !== COMMAND.LIST_ENTRY) return bytes;
+  const view = new DataView(bytes.buffer);
+  view.setUint32(4, index, true);
+  if (kind === COMMAND.CARD_EVENT) view.setUint32(20, index, true);
+  return bytes;
+}
 
 const item = fc.record({
   itemCode: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.anything()),
@@ -234,6 +287,27 @@ const document = fc.oneof(
   }),
   fc.anything(),
 );
+
+/** Functions, regions within each other and days close to each other. */
+const claim = fc.record({
+  function: fc.constantFrom("a", "a", "b"),
+  regions: fc.array(fc.constantFrom(46, 460_000, 4601, 460_101, 460_102, 4602, 45, 450_100), {
+    minLength: 1,
+    maxLength: 3,
+  }),
+  startDate: fc.integer({ min: 20_200_101, max: 20_200_106 }),
+  endDate: fc.constantFrom(0, 20_200_106, 20_200_107, 20_200_131),
+});
+
+/** Article 8, each region and day of one item against each of the other. */
+function claimsTheSame(a: CatalogueItem, b: CatalogueItem): boolean {
+  const last = (item: CatalogueItem) => item.endDate || 99_991_231;
+  const within = (region: number) => String(region).replace(/(00)+$/, "");
+  const overlap = a.regions
+    .map(within)
+    .some((x) => b.regions.map(within).some((y) => x.startsWith(y) || y.startsWith(x)));
+  return a.function === b.function && overlap && a.startDate <= last(b) && b.startDate <= last(a);
+}
 
 /** A good item in which only some fields are what `fields` say. */
 function spoilItem([fields, spoiltNames]: [Record<string, unknown>, string[]]): object {
@@ -268,6 +342,13 @@ const DOCUMENTS: Fuzzer = {
       if (typeof parsed !== "object" || parsed === null) return;
       holds(tellsNothing(catalogueProblem(parsed)), "a problem tells content");
     }),
+    fc.property(fc.array(claim, { minLength: 1, maxLength: 8 }), (claims) => {
+      const items = claims.map((each, i) => itemOf({ itemCode: 1 + i, ...each }));
+      const twice = items.some((a, i) => items.slice(0, i).some((b) => claimsTheSame(a, b)));
+      const problem = catalogueProblem({ version: 1, effectiveDate: 20_200_101, items });
+      const told = problem === "a function stands twice for the same region and time (article 8)";
+      holds(twice ? told : problem === "", "article 8 is not kept, or finds what is not there");
+    }),
     fc.property(
       fc.record({ name: fc.string(), status: fc.constantFrom("open", "closed") }),
       (o) => {
@@ -279,19 +360,50 @@ const DOCUMENTS: Fuzzer = {
       },
     ),
   ],
-  linear: {
-    size: 200,
-    run: (count) => {
-      const items = Array.from({ length: count }, (_, i) =>
-        itemOf({ itemCode: 1 + i, function: `function ${i}` }),
-      );
+  growth: [
+    soundCatalogue("items", 150, (count) => many(count, (i) => ({ function: `function ${i}` }))),
+    soundCatalogue("items of one function, each for a day", 150, (count) =>
+      many(count, (i) => ({
+        function: "x",
+        startDate: addDays(20_200_101, i),
+        endDate: addDays(20_200_101, i),
+      })),
+    ),
+    soundCatalogue("items of one function, each for a region", 150, (count) =>
+      many(count, (i) => ({
+        function: "x",
+        regions: [(110_101 + 10_000 * (i % 70) + i / 70) | 0],
+      })),
+    ),
+    soundCatalogue("regions of two items", 500, (count) => [
+      { function: "x", regions: many(count, () => 46) },
+      { function: "x", regions: many(count, () => 45) },
+    ]),
+  ],
+};
+
+function many<T>(count: number, make: (index: number) => T): T[] {
+  return Array.from({ length: count }, (_, i) => make(i));
+}
+
+/** Work on a catalogue whose items take time to be told apart (article 8). */
+function soundCatalogue(
+  what: string,
+  size: number,
+  fields: (size: number) => Partial<CatalogueItem>[],
+): GrowingWork {
+  return {
+    what,
+    size,
+    prepare: (count) => {
+      const items = fields(count).map((each, i) => itemOf({ itemCode: 1 + i, ...each }));
       const bytes = bytesOf({ version: 1, effectiveDate: 20_200_101, items });
       return () => {
         holds(catalogueProblem(parseCatalogue(bytes)) === "", "the catalogue is sound");
       };
     },
-  },
-};
+  };
+}
 
 const hash = fc.stringMatching(/^[0-9a-f]{64}$/);
 const head = fc.record({
@@ -319,6 +431,19 @@ const HEAD: Fuzzer = {
       const error = errorOf(() => parseHead(bytes));
       holds(error === null || tellsNothing(error.message), "an error tells content");
     }),
+  ],
+  growth: [
+    {
+      what: "tables of a head",
+      size: 500,
+      prepare: (count) => {
+        const rowCounts = Object.fromEntries(many(count, (i) => [`${i}`, i]));
+        const registers = { position: 1, timeMs: 1, blacklistPosition: 1 };
+        const blockHash = START.blockHash;
+        const bytes = checkpointHead({ registers: { ...registers, blockHash }, rowCounts });
+        return () => parseHead(bytes);
+      },
+    },
   ],
 };
 

@@ -64,13 +64,13 @@ process.once("SIGINT", () => {
 let total = 0;
 for (const fuzzer of chosen) {
   if (stopping) break;
-  const { runs, failure } = await fuzz(fuzzer);
+  const { runs, growths, failure } = await fuzz(fuzzer);
   total += runs;
   if (failure.length > 0) {
     process.stdout.write(`${failure.join("\n")}\n`);
     process.exit(1);
   }
-  const line = { fuzzer: fuzzer.name, seed, inputs: runs, broken: 0 };
+  const line = { fuzzer: fuzzer.name, seed, inputs: runs, growths, broken: 0 };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 process.stdout.write(`${JSON.stringify({ fuzzers: chosen.length, inputs: total, broken: 0 })}\n`);
@@ -80,6 +80,7 @@ process.exit(stopping ? 130 : 0);
 async function fuzz(fuzzer: Fuzzer): Promise<FuzzResult> {
   const endMs = performance.now() + seconds * 1000;
   let runs = 0;
+  let growths = 0;
   for (let slice = 0; ; slice++) {
     const left = (endMs - performance.now()) / 1000;
     if (slice > 0 && (left <= 0 || stopping || values.path !== undefined)) break;
@@ -87,9 +88,10 @@ async function fuzz(fuzzer: Fuzzer): Promise<FuzzResult> {
     const options = { seed: sliceSeed, seconds: Math.min(left, SLICE_SECONDS), runsMax: RUNS_MAX };
     const result = await runFuzzer(fuzzer, { ...options, path: values.path });
     runs += result.runs;
-    if (result.failure.length > 0) return { runs, failure: result.failure };
+    growths += result.growths;
+    if (result.failure.length > 0) return { runs, growths, failure: result.failure };
     const text = `${fuzzer.name}: seed ${sliceSeed}, ${runs} inputs, ${Math.ceil(left)} s left`;
     process.stderr.write(process.stderr.isTTY ? `\r${text}  ` : `${text}\n`);
   }
-  return { runs, failure: [] };
+  return { runs, growths, failure: [] };
 }

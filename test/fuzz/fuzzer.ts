@@ -2,6 +2,7 @@
 // seconds or runs. A failure is told by name, seed, a minimal input and how to see it again.
 
 import fc from "fast-check";
+import { type Growth, isFixed, measure } from "./growth.js";
 
 export interface Fuzzer {
   /** As given to `npm run fuzz -- NAME`. */
@@ -12,8 +13,8 @@ export interface Fuzzer {
   open?(): Promise<() => Promise<void>>;
   /** Each holds for every input: throws, or returns false, where it does not. */
   properties(): Property[];
-  /** Work on an input of about `size` bytes, which must take time in proportion to it. */
-  linear?: { size: number; run(size: number): () => void | Promise<void> };
+  /** What must take time in proportion to its input, or that its input cannot grow. */
+  growth: Growth;
 }
 
 export type Property = fc.IRawProperty<unknown>;
@@ -30,15 +31,11 @@ export interface FuzzOptions {
 
 export interface FuzzResult {
   runs: number;
+  /** Works of which the time was measured against the size of their input. */
+  growths: number;
   /** What broke and how to see it again, in lines; empty when all held. */
   failure: string[];
 }
-
-/** By how much more than in proportion the time may grow, and how often that is measured. */
-const GROWTH_FACTOR = 8;
-const GROWTH_MAX = 4;
-const MEASUREMENTS = 5;
-const ATTEMPTS = 4;
 
 /** Runs all properties of a fuzzer; stops at the first that is broken. */
 export async function runFuzzer(fuzzer: Fuzzer, options: FuzzOptions): Promise<FuzzResult> {
@@ -65,11 +62,16 @@ async function tryAll(fuzzer: Fuzzer, options: FuzzOptions): Promise<FuzzResult>
       ...(path.length > 0 ? { path: path.join(":"), endOnFailure: true } : {}),
     });
     runs += details.numRuns;
-    if (details.failed) return { runs, failure: told(fuzzer, i, details) };
+    if (details.failed) return { runs, growths: 0, failure: told(fuzzer, i, details) };
   }
-  const growth = only === undefined ? await growthProblem(fuzzer) : "";
-  if (growth === "") return { runs, failure: [] };
-  return { runs, failure: [`BROKEN ${fuzzer.name}: ${growth}`, again(fuzzer, "")] };
+  const works = only !== undefined || isFixed(fuzzer.growth) ? [] : fuzzer.growth;
+  for (const work of works) {
+    const { problem } = await measure(work);
+    if (problem === "") continue;
+    const failure = [`BROKEN ${fuzzer.name}: ${problem}`, again(fuzzer, "")];
+    return { runs, growths: 0, failure };
+  }
+  return { runs, growths: works.length, failure: [] };
 }
 
 function told(fuzzer: Fuzzer, index: number, details: fc.RunDetails<unknown>): string[] {
@@ -84,30 +86,6 @@ function told(fuzzer: Fuzzer, index: number, details: fc.RunDetails<unknown>): s
 
 function again(fuzzer: Fuzzer, how: string): string {
   return `again: npm run fuzz -- ${fuzzer.name}${how}`;
-}
-
-/** Why the time is not in proportion to the size; "" when it is. */
-async function growthProblem({ linear }: Fuzzer): Promise<string> {
-  if (linear === undefined) return "";
-  let ratio = 0;
-  // A slow machine can spoil one measurement, and not each of several.
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const small = await leastMs(linear.run(linear.size));
-    const large = await leastMs(linear.run(linear.size * GROWTH_FACTOR));
-    ratio = large / Math.max(small, 0.02);
-    if (ratio <= GROWTH_FACTOR * GROWTH_MAX) return "";
-  }
-  return `${GROWTH_FACTOR} times the input takes ${Math.round(ratio)} times as long`;
-}
-
-async function leastMs(work: () => void | Promise<void>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < MEASUREMENTS; i++) {
-    const start = performance.now();
-    await work();
-    least = Math.min(least, performance.now() - start);
-  }
-  return least;
 }
 
 /** Throws with a constant text where a property does not hold. */

@@ -23,6 +23,7 @@ import { type ImportSummary, importFile } from "../../src/import/import.js";
 import { toListCommands } from "../../src/import/list-row.js";
 import { toTerminalCommand } from "../../src/import/terminal-row.js";
 import {
+  cardLine,
   GOOD_CARD,
   GOOD_ENTRY,
   GOOD_ITEM,
@@ -35,6 +36,7 @@ import {
   VAULT,
 } from "../import-samples.js";
 import { type Fuzzer, holds, same, tellsNothing } from "./fuzzer.js";
+import type { GrowingWork } from "./growth.js";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -62,26 +64,41 @@ function checkedRow(good: Row, check: (row: Row) => Checked<unknown>) {
   });
 }
 
+const CHECKS: readonly [sort: string, good: Row, check: (row: Row) => Checked<unknown>][] = [
+  ["cards", GOOD_CARD, (row) => toCardCommand(row, VAULT)],
+  ["the blacklist", GOOD_ENTRY, (row) => toListCommands(row, VAULT)],
+  ["terminals", GOOD_TERMINAL, (row) => toTerminalCommand(row, { vault: VAULT, kek: KEK })],
+  ["organisations", GOOD_ORGANISATION, (row) => toOrganisationDocument(row)],
+  ["items", GOOD_ITEM, (row) => toCatalogueDocument(1, 20_250_101, [row])],
+];
+
+/** What a check must not go over again and again. */
+function longTexts(size: number): string[] {
+  return [
+    "1".repeat(size),
+    `${" ".repeat(size)}x${" ".repeat(size)}`,
+    "46|".repeat(size),
+    `2026-01-01T00:00:00.${"0".repeat(size)}`,
+  ];
+}
+
 const ROWS: Fuzzer = {
   name: "rows",
   about: "import rows of every sort: taken, or refused by column and cause without the value",
-  properties: () => [
-    checkedRow(GOOD_CARD, (row) => toCardCommand(row, VAULT)),
-    checkedRow(GOOD_ENTRY, (row) => toListCommands(row, VAULT)),
-    checkedRow(GOOD_TERMINAL, (row) => toTerminalCommand(row, { vault: VAULT, kek: KEK })),
-    checkedRow(GOOD_ORGANISATION, (row) => toOrganisationDocument(row)),
-    checkedRow(GOOD_ITEM, (row) => toCatalogueDocument(1, 20_250_101, [row])),
-  ],
-  linear: {
-    size: 2000,
-    run: (size) => {
-      const long = "1".repeat(size);
-      const rows = Object.keys(GOOD_ENTRY).map((key) => ({ ...GOOD_ENTRY, [key]: long }));
+  properties: () => CHECKS.map(([, good, check]) => checkedRow(good, check)),
+  growth: CHECKS.map(([sort, good, check]) => ({
+    what: `long fields of ${sort}`,
+    size: 6000,
+    prepare: (size: number) => {
+      const texts = longTexts(size);
+      const rows = Object.keys(good).flatMap((key) =>
+        texts.map((each) => ({ ...good, [key]: each })),
+      );
       return () => {
-        for (let i = 0; i < 20; i++) for (const row of rows) toListCommands(row, VAULT);
+        for (const row of rows) check(row);
       };
     },
-  },
+  })),
 };
 
 /** A record of CSV with all its fields in quotes. */
@@ -125,25 +142,60 @@ const CSV: Fuzzer = {
       holds(lines === text.split("\n").length - 1, "a line end is not counted once");
     }),
   ],
-  linear: {
-    size: 20_000,
-    run: (size) => {
-      const text = `"${'""'.repeat(size / 4)}${"\n".repeat(size / 4)}"`;
+  growth: [
+    csvText("quotes and line ends in a field", (n) => `"${'""'.repeat(n)}${"\n".repeat(n)}"`),
+    csvText("fields in quotes", (size) => '"x",'.repeat(size / 10)),
+    csvText("quotes in the wrong places", (size) => 'x"'.repeat(size * 4)),
+    csvText("a quote that never closes", (size) => `"${"x,".repeat(size)}`),
+    csvText("plain fields", (size) => "x,".repeat(size)),
+    csvText("empty lines", (size) => "\r\n".repeat(size)),
+  ],
+};
+
+/** Work on a text of many records or of one: found, parted with quotes, and without. */
+function csvText(what: string, text: (size: number) => string): GrowingWork {
+  return {
+    what,
+    size: 2000,
+    prepare: (size) => {
+      const whole = text(size);
+      const fields: unknown[] = [];
       return () => {
-        findRecord(text, 0, newSpan());
-        parseQuotedRecord(text);
+        const span = newSpan();
+        for (let at = 0; at < whole.length; at = span.next) {
+          findRecord(whole, at, span);
+          const record = whole.slice(span.start, span.end);
+          if (span.quoted) parseQuotedRecord(record);
+          else splitRecord(record, [0], fields);
+        }
       };
     },
-  },
-};
+  };
+}
 
 function newSpan(): RecordSpan {
   return { start: 0, end: 0, next: 0, lines: 0, quoted: false, open: false };
 }
 
+/** Bytes that Buffer.concat has put together while it is counted. */
+let bytesCopied = 0;
+
+async function countCopies(): Promise<() => Promise<void>> {
+  const { concat } = Buffer;
+  Buffer.concat = (...args) => {
+    const whole = concat(...args);
+    bytesCopied += whole.length;
+    return whole;
+  };
+  return async () => {
+    Buffer.concat = concat;
+  };
+}
+
 const LINES: Fuzzer = {
   name: "lines",
   about: "streams of NDJSON: the same rows however their bytes are cut",
+  open: countCopies,
   properties: () => [
     fc.asyncProperty(
       fc.array(fc.oneof(fc.json(), fc.string(), fc.constant("")), { maxLength: 8 }),
@@ -159,6 +211,26 @@ const LINES: Fuzzer = {
         holds(same(await linesOf(parts), await linesOf([bytes])), "the cuts make a difference");
       },
     ),
+  ],
+  growth: [
+    {
+      what: "rows in one piece",
+      size: 500,
+      prepare: (count) => {
+        const bytes = Buffer.from('{"a":1}\n'.repeat(count));
+        return () => linesOf([bytes]);
+      },
+    },
+    {
+      what: "a row in pieces of one byte",
+      size: 1000,
+      prepare: (size) => {
+        const parts = Array.from({ length: size }, () => Buffer.from("x"));
+        return () => linesOf(parts);
+      },
+      // The pieces cost more to come by than to put together.
+      count: () => bytesCopied,
+    },
   ],
 };
 
@@ -337,15 +409,18 @@ const FILES: Fuzzer = {
         },
       ),
     ),
-  linear: {
-    size: 400,
-    run: (count) => {
-      const kinds = ["good", "bad", "quoted"] as const;
-      const lines = Array.from({ length: count }, (_, i): Line => [kinds[i % 3]!, i % 99]);
-      const expected = csvOf(lines, "\n");
-      return async () => check(expected);
-    },
-  },
+  growth: [csvOf, ndjsonOf].map(
+    (format): GrowingWork => ({
+      what: `rows of ${format === csvOf ? "CSV" : "NDJSON"}`,
+      size: 200,
+      prepare: (count) => {
+        const kinds = ["good", "bad", "quoted"] as const;
+        const lines = Array.from({ length: count }, (_, i): Line => [kinds[i % 3]!, i % 99]);
+        const expected = format(lines, "\n");
+        return () => check(expected);
+      },
+    }),
+  ),
 };
 
 const insert = fc.constantFrom('"', ",", "\n", "x", "", "\0", "{", "é", "9", "\r", "\ufeff", "\\");
@@ -375,6 +450,25 @@ const GARBLED: Fuzzer = {
       },
     ),
   ],
+  growth: [
+    garbledText("rows with a quote in the wrong place", 40, (size) => '1,"2,3"x\n'.repeat(size)),
+    garbledText("a quote that never closes", 15_000, (size) => `1,"${"2,3\n".repeat(size)}`),
+    garbledText("broken rows between sound ones", 60, (size) =>
+      `${cardLine(1)}\n"\n"\n`.repeat(size),
+    ),
+  ],
 };
+
+/** Work on a file that is not as it should be. */
+function garbledText(what: string, size: number, text: (size: number) => string): GrowingWork {
+  return {
+    what,
+    size,
+    prepare: (count) => {
+      const whole = `${HEADER}\n${text(count)}`;
+      return () => importText(whole);
+    },
+  };
+}
 
 export const IMPORT_FUZZERS: readonly Fuzzer[] = [ROWS, CSV, LINES, FILES, GARBLED];

@@ -11,6 +11,7 @@ import {
   frameProblem,
   isRequestMti,
   luhnDigit,
+  MANAGEMENT_BODY_SIZE_MAX,
   MANAGEMENT_RECORD_SIZE,
   MTI_USE_REQUEST,
   OUTCOME_RECORD_SIZE,
@@ -31,6 +32,7 @@ import {
   writeUseRecord,
 } from "../../protocol/index.js";
 import { errorOf, type Fuzzer, holds, readWithin, same, spoilt, tellsNothing } from "./fuzzer.js";
+import { FACTOR } from "./growth.js";
 
 const u8 = fc.integer({ min: 0, max: 0xff });
 const u16 = fc.integer({ min: 0, max: 0xffff });
@@ -90,6 +92,9 @@ export const parameters = fc.record({
   keyOverlapSeconds: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
 });
 
+/** Session parameters stand behind the record in a body of management. */
+const PARAMETERS_SIZE_MAX = MANAGEMENT_BODY_SIZE_MAX - MANAGEMENT_RECORD_SIZE;
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
@@ -132,6 +137,7 @@ function record<T>(
     name,
     about: `${size} bytes: reads back what is written, takes any bytes`,
     properties: () => [roundTrip(size, value, write, read), anyBytes(size, read)],
+    growth: { fixedSize: `${size} bytes` },
   };
 }
 
@@ -185,15 +191,21 @@ const FRAME: Fuzzer = {
       holds(!unchanged || problem === FRAME_PROBLEM.NONE, "a sound frame has a problem");
     }),
   ],
-  linear: {
-    size: 64,
-    run: (count) => {
-      const frame = soundFrame(count);
-      return () => {
-        for (let i = 0; i < 2000; i++) frameProblem(viewOf(frame), 0, frame.length);
-      };
+  growth: [
+    {
+      what: "records of a frame",
+      size: FRAME_RECORDS_MAX / FACTOR,
+      prepare: (count) => {
+        const frame = soundFrame(count);
+        const view = viewOf(frame);
+        return () => {
+          holds(frameProblem(view, 0, frame.length) === FRAME_PROBLEM.NONE, "the frame is sound");
+          for (let i = 0; i < count; i++)
+            readUseRecord(view, FRAME_HEADER_SIZE + i * USE_RECORD_SIZE);
+        };
+      },
     },
-  },
+  ],
 };
 
 const PARAMETERS: Fuzzer = {
@@ -215,15 +227,30 @@ const PARAMETERS: Fuzzer = {
       holds(tellsNothing(error.message), "an error holds what was read");
     }),
   ],
-  linear: {
-    size: 500,
-    run: (size) => {
-      const bytes = Uint8Array.from({ length: size }, () => 0x91);
-      return () => {
-        for (let i = 0; i < 20; i++) errorOf(() => readParameters(bytes, 0, bytes.length));
-      };
+  growth: [
+    {
+      what: "lists within lists",
+      size: PARAMETERS_SIZE_MAX / FACTOR,
+      prepare: (size) => {
+        const bytes = new Uint8Array(size).fill(0x91);
+        return () => errorOf(() => readParameters(bytes, 0, size));
+      },
     },
-  },
+    {
+      what: "parameters not known here",
+      size: PARAMETERS_SIZE_MAX / FACTOR,
+      prepare: (size) => {
+        // A map of 16-bit length, of keys of two letters with numbers of one byte.
+        const count = Math.floor((size - 3) / 4);
+        const pairs = Array.from({ length: count }, (_, i) => [
+          ...[0xa2, 0x61 + (i >> 6), 0x40 + (i & 63)],
+          1,
+        ]);
+        const bytes = Uint8Array.from([0xde, count >> 8, count & 0xff, ...pairs.flat()]);
+        return () => errorOf(() => readParameters(bytes, 0, bytes.length));
+      },
+    },
+  ],
 };
 
 function packed(original: Parameters<typeof writeParameters>[2]): Uint8Array {
@@ -258,6 +285,7 @@ const PAN: Fuzzer = {
       },
     ),
   ],
+  growth: { fixedSize: "16 bytes, of 19 digits at the most" },
 };
 
 /** A valid block is what its digits, valid themselves, are written as: nothing else is in it. */

@@ -31,6 +31,7 @@ export const CANARY: Fuzzer = {
       );
     }),
   ],
+  growth: { fixedSize: "40 bytes" },
 };
 
 /** Must fail too: work that grows with the square of its input. */
@@ -38,12 +39,15 @@ export const SLOW_CANARY: Fuzzer = {
   name: "slow-canary",
   about: "must fail: work that grows with the square of its input",
   properties: () => [],
-  linear: {
-    size: 300,
-    run: (size) => () => {
-      let sum = 0;
-      for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) sum += i ^ j;
-      holds(sum >= 0, "a sum is a number");
+  growth: [
+    {
+      what: "pairs",
+      size: 30,
+      prepare: (size) => () => {
+        let sum = 0;
+        for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) sum += i ^ j;
+        holds(sum >= 0, "a sum is a number");
+      },
     },
-  },
+  ],
 };

@@ -14,6 +14,7 @@ import { CONFIG_KEYS } from "../../src/config-keys.js";
 import { parseRules } from "../../src/rules.js";
 import { pan } from "../import-samples.js";
 import { errorOf, type Fuzzer, holds, same } from "./fuzzer.js";
+import type { GrowingWork } from "./growth.js";
 
 const keyName = fc.constantFrom(...CONFIG_KEYS.map(({ key }) => key));
 const value = fc.oneof(
@@ -71,7 +72,37 @@ const CONFIG: Fuzzer = {
       holds(same(loadConfig({ flags: flat }), config), "a configuration does not read back");
     }),
   ],
+  growth: [
+    configText("flags and variables that no one knows", 5, (count) => ({
+      flags: Object.fromEntries(names("limits.x", count)),
+      environment: Object.fromEntries(names("TONGKA_X", count)),
+    })),
+    configText("names and values", 200_000, (size) => {
+      const long = "x".repeat(size);
+      return { flags: { data: long, [long]: 1 }, environment: { [`TONGKA_${long}`]: long } };
+    }),
+  ],
 };
+
+function names(stem: string, count: number): [string, string][] {
+  return Array.from({ length: count }, (_, i) => [`${stem}${i}`, "1"]);
+}
+
+/** Work on a configuration from what grows. */
+function configText(
+  what: string,
+  size: number,
+  sources: (size: number) => Parameters<typeof loadConfig>[0],
+): GrowingWork {
+  return {
+    what,
+    size,
+    prepare: (count) => {
+      const made = sources(count);
+      return () => checkConfig(made);
+    },
+  };
+}
 
 type Nested = Record<string, Record<string, unknown>>;
 
@@ -106,6 +137,24 @@ const RULES: Fuzzer = {
       const message = "rules.json: is damaged: restore it from its backup";
       holds(error === null || error.message === message, "an error in other words");
     }),
+  ],
+  growth: [
+    {
+      what: "keys of another kind",
+      size: 500,
+      prepare: (count) => {
+        const text = JSON.stringify(Object.fromEntries(names("x", count)));
+        return () => errorOf(() => parseRules("rules.json", text));
+      },
+    },
+    {
+      what: "lists within lists",
+      size: 500,
+      prepare: (size) => {
+        const text = "[".repeat(size) + "]".repeat(size);
+        return () => errorOf(() => parseRules("rules.json", text));
+      },
+    },
   ],
 };
 
@@ -146,6 +195,21 @@ class Kept extends Writable {
   }
 }
 
+/** What a command says that has neither data nor server. */
+async function run(argv: readonly string[], input: string): Promise<string> {
+  const [data, messages] = [new Kept(), new Kept()];
+  const code = await runTongka(argv, {
+    output: new Output(data, messages),
+    input: Readable.from([input]) as never,
+    signal: new AbortController().signal,
+    environment: { TONGKA_DATA: "/nowhere", TONGKA_ADMIN_TOKEN: "A".repeat(43) },
+  });
+  const said = data.text + messages.text;
+  holds((Object.values(EXIT) as number[]).includes(code), "an exit code of no table");
+  holds(code === EXIT.OK || said !== "", "a failure without a word");
+  return said;
+}
+
 /** Commands that make or serve something: here nothing is to be made. */
 const MAKING = new Set(["init", "serve", "demo"]);
 
@@ -157,21 +221,35 @@ const CLI: Fuzzer = {
       const secret = pan(index);
       const argv = words.map((word) => (word === "PAN" ? secret : word));
       if (MAKING.has(argv.find((word) => !word.startsWith("-")) ?? "")) return;
-      const [data, messages] = [new Kept(), new Kept()];
-      const code = await runTongka(argv, {
-        output: new Output(data, messages),
-        input: Readable.from([`${secret}\n`]) as never,
-        signal: new AbortController().signal,
-        environment: { TONGKA_DATA: "/nowhere", TONGKA_ADMIN_TOKEN: "A".repeat(43) },
-      });
-      holds((Object.values(EXIT) as number[]).includes(code), "an exit code of no table");
-      holds(code === EXIT.OK || data.text + messages.text !== "", "a failure without a word");
+      const said = await run(argv, `${secret}\n`);
       // A word in the place of a file or URL is a name, which messages must tell.
       const stands = !argv.includes(secret) || argv.some((word) => word.startsWith("--"));
-      holds(stands || !(data.text + messages.text).includes(secret), "a number is repeated");
+      holds(stands || !said.includes(secret), "a number is repeated");
     }),
   ],
+  growth: [
+    commandLineOf("words", 6000, (count) => ["card", "show", ...many("x", count)]),
+    commandLineOf("options", 3000, (count) => ["card", "show", ...many("--json", count)]),
+    commandLineOf("a word that is no command", 200_000, (size) => ["x".repeat(size)]),
+    commandLineOf("an option that is none", 100_000, (size) => ["card", `--${"1".repeat(size)}`]),
+  ],
 };
+
+function many(word: string, count: number): string[] {
+  return Array.from({ length: count }, () => word);
+}
+
+/** Work on a command line that is refused. */
+function commandLineOf(what: string, size: number, words: (size: number) => string[]): GrowingWork {
+  return {
+    what,
+    size,
+    prepare: (count) => {
+      const argv = words(count);
+      return () => run(argv, "");
+    },
+  };
+}
 
 function commandLine() {
   const word = fc.oneof(
