@@ -7,21 +7,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { ADMIN_TOKEN_FILE, createAdminToken, loadAdminToken } from "../src/admin-token.js";
-import { ADMIN_TOKEN, engine, PAN } from "./control-harness.js";
-import { AUTHORIZED, administered, CARD_ROW, Control } from "./control-requests.js";
+import { CARD_ROW, Control, PAN } from "./control-requests.js";
 import { rawTcp } from "./raw-terminal.js";
-import { catalogue, clientOf, GATE_FIRST, ITEM_BUS, panOf, serve } from "./server-kit.js";
+import { catalogue, clientOf, GATE_FIRST, ITEM_BUS, masterKeyOf, panOf } from "./server-kit.js";
 
 const NDJSON_TYPE = { "content-type": "application/x-ndjson" };
 
 const control = new Control(t);
 
 t.test("API1 object level authorization: without the token no object is there", async (t) => {
-  engine.answers.terminal = null;
-  engine.answers.organisation = null;
   const objects = ["/v1/terminals/", "/v1/organisations/", "/v1/blacklist/", "/v1/decisions?rrn="];
   const answers = new Set<string>();
   for (const object of objects) {
+    // Terminal 1001 and organisation 1 are there.
     for (const id of ["1", "1001", "99999999", "0", "-1", "%00", PAN]) {
       for (const headers of [{}, { authorization: "Bearer x" }]) {
         const { status, text } = await control.ask(object + id, { headers });
@@ -32,37 +30,38 @@ t.test("API1 object level authorization: without the token no object is there", 
   t.equal(answers.size, 1, "known and unknown ids cannot be told apart");
   t.match([...answers][0], /^401 /);
   control.nothingReached(t);
-  const known = await control.ask("/v1/terminals/1001", { headers: AUTHORIZED });
-  t.equal(known.status, 404, "the one owner of the token sees every object");
+  const headers = control.authorized;
+  const known = await control.ask("/v1/terminals/1001", { headers });
+  t.equal(known.status, 200, "the one owner of the token sees every object");
+  t.equal((await control.ask("/v1/terminals/99999999", { headers })).status, 404);
 });
 
 t.test("API2 authentication: one token, in one place, long, and compared as a whole", async (t) => {
-  const shorter = ADMIN_TOKEN.slice(0, -1);
+  const right = control.token;
+  const shorter = right.slice(0, -1);
   const wrong: Record<string, string>[] = [
     {},
     { authorization: "" },
     { authorization: "Bearer" },
     { authorization: "Bearer " },
     { authorization: `Bearer ${shorter}` },
-    { authorization: `Bearer ${shorter}${ADMIN_TOKEN.endsWith("A") ? "B" : "A"}` },
-    { authorization: `Bearer ${ADMIN_TOKEN}A` },
-    { authorization: `Bearer ${ADMIN_TOKEN.toLowerCase()}` },
-    { authorization: `Bearer ${ADMIN_TOKEN} x` },
-    { authorization: `bearer ${ADMIN_TOKEN}` },
-    { authorization: `Basic ${Buffer.from(`admin:${ADMIN_TOKEN}`).toString("base64")}` },
-    { authorization: ADMIN_TOKEN },
+    { authorization: `Bearer ${shorter}${right.endsWith("A") ? "B" : "A"}` },
+    { authorization: `Bearer ${right}A` },
+    { authorization: `Bearer ${right.toLowerCase()}` },
+    { authorization: `Bearer ${right} x` },
+    { authorization: `bearer ${right}` },
+    { authorization: `Basic ${Buffer.from(`admin:${right}`).toString("base64")}` },
+    { authorization: right },
     { authorization: `Bearer ${"A".repeat(8000)}` },
-    { "x-api-key": ADMIN_TOKEN },
-    { cookie: `token=${ADMIN_TOKEN}` },
-    { "proxy-authorization": `Bearer ${ADMIN_TOKEN}` },
+    { "x-api-key": right },
+    { cookie: `token=${right}` },
+    { "proxy-authorization": `Bearer ${right}` },
   ];
   for (const headers of wrong) t.equal((await control.ask("/v1/status", { headers })).status, 401);
-  t.equal((await control.ask(`/v1/status?token=${ADMIN_TOKEN}`)).status, 401, "not in a URL");
+  t.equal((await control.ask(`/v1/status?token=${right}`)).status, 401, "not in a URL");
   const twice = `GET /v1/status HTTP/1.1\r\nhost: a\r\nconnection: close\r\n`;
   const raw = rawTcp(control.port);
-  raw.socket.write(
-    `${twice}authorization: Bearer x\r\nauthorization: Bearer ${ADMIN_TOKEN}\r\n\r\n`,
-  );
+  raw.socket.write(`${twice}authorization: Bearer x\r\nauthorization: Bearer ${right}\r\n\r\n`);
   t.match(await raw.ended, /^HTTP\/1.1 401 /, "the first of two counts");
   control.nothingReached(t);
   const folder = mkdtempSync(join(tmpdir(), "tongka-token-"));
@@ -98,9 +97,11 @@ t.test("API3 properties: none but those of the schema go in, no key comes out", 
   }
   t.equal(({} as Record<string, unknown>).admin, undefined, "no prototype was touched");
   control.nothingReached(t);
-  engine.answers.terminal = TERMINAL_VIEW;
-  const { text } = await control.ask("/v1/terminals/7", { headers: AUTHORIZED });
+  await clientOf(t, control.server.terminalsUrl, 1001).signOn();
+  const { text } = await control.ask("/v1/terminals/1001", { headers: control.authorized });
+  t.match(JSON.parse(text), { terminalId: 1001, session: { keyGeneration: 1 } });
   t.notMatch(text, /masterKey"|wrapped|nonce/i, "a terminal is told without its keys");
+  t.notMatch(text, Buffer.from(masterKeyOf(1001)).toString("hex"));
   const row = JSON.stringify({ ...TERMINAL_ROW, masterKey: "00112233445566778899aabbccddeeff" });
   const report = JSON.parse((await control.post("/v1/import/terminals", row, NDJSON_TYPE)).text);
   t.match(report.rejections, [{ column: "masterKey", cause: /in clear/ }]);
@@ -115,21 +116,6 @@ const ORGANISATION = {
   status: "open",
 };
 const TERMINAL_ROW = { terminalId: 7, organisationId: 1, regionCode: 460100, domains: "transport" };
-const TERMINAL_VIEW = {
-  terminalId: 7,
-  organisationId: 1,
-  regionCode: 460100,
-  domains: 8,
-  concentratorId: 0,
-  status: 1,
-  macAlgorithm: 1,
-  masterKeyVersion: 1,
-  checkValue: "010203",
-  signedOn: true,
-  keyGeneration: 3,
-  expiresAt: 1_780_000_000,
-};
-
 t.test("API4 resources: bodies, lines, pages, nesting and headers are bounded", async (t) => {
   const long = JSON.stringify({ cardNumber: "1".repeat(2_200_000) });
   t.match(await control.post("/v1/cards/status", long), { status: 413, text: /BODY_TOO_LARGE/ });
@@ -147,18 +133,20 @@ t.test("API4 resources: bodies, lines, pages, nesting and headers are bounded", 
   const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
   t.equal((await control.post("/v1/cards/status", deep)).status, 400, "200,000 deep");
   for (const count of ["0", "1001", "1e9", "-1", "99999999999999999999"]) {
-    const { status } = await control.ask(`/v1/terminals?count=${count}`, { headers: AUTHORIZED });
+    const { status } = await control.ask(`/v1/terminals?count=${count}`, {
+      headers: control.authorized,
+    });
     t.equal(status, 400, `a page of ${count}`);
   }
   const header = await control.ask("/v1/status", {
-    headers: { ...AUTHORIZED, x: "a".repeat(60_000) },
+    headers: { ...control.authorized, x: "a".repeat(60_000) },
   });
   t.equal(header.status, 431, "headers of 60 KB");
   control.nothingReached(t);
 });
 
 t.test("API4 resources: a busy control plane stalls no tap", async (t) => {
-  const { server, admin } = await administered(t);
+  const { admin, server } = control;
   const gate = clientOf(t, server.terminalsUrl, GATE_FIRST);
   await gate.signOn();
   const rows = `${JSON.stringify({ ...CARD_ROW, cardNumber: "no number" })}\n`.repeat(5000);
@@ -168,9 +156,7 @@ t.test("API4 resources: a busy control plane stalls no tap", async (t) => {
   ).then(() => {
     busy = false;
   });
-  const scrapes = Promise.all(
-    Array.from({ length: 200 }, () => control.ask("/metrics", {}, server.controlUrl)),
-  );
+  const scrapes = Promise.all(Array.from({ length: 200 }, () => control.ask("/metrics")));
   const tookMs: number[] = [];
   while (busy) {
     const start = performance.now();
@@ -201,7 +187,7 @@ t.test(
     );
     for (const path of new Set(all.map((each) => each.path))) {
       for (const method of methods.filter((each) => !known.has(`${each} ${path}`))) {
-        const { status } = await control.ask(path, { method, headers: AUTHORIZED });
+        const { status } = await control.ask(path, { method, headers: control.authorized });
         // "search" stands where another function has an id.
         t.ok(status === 404 || status === 400, `${method} ${path} is no function: ${status}`);
       }
@@ -214,10 +200,13 @@ t.test(
       t.equal(status, 404, name);
     }
     control.nothingReached(t);
-    const server = await serve(t, { flags: { "log.level": "silent" } });
-    const terminals = `http://127.0.0.1:${server.terminalsPort}`;
+    const terminals = `http://127.0.0.1:${control.server.terminalsPort}`;
     for (const { method, path } of all) {
-      const { status } = await control.ask(path, { method, headers: AUTHORIZED }, terminals);
+      const { status } = await control.ask(
+        path,
+        { method, headers: control.authorized },
+        terminals,
+      );
       t.equal(status, 404, `${method} ${path} is not on the terminals' port`);
     }
     t.equal(

@@ -1,17 +1,14 @@
-// Fuzzer of the control plane's bodies and paths, over HTTP to the real worker: whatever comes is
-// answered, never with a fault of the server, and never with a number that was sent.
+// Fuzzer of the control plane's bodies and paths, over HTTP to a real server: whatever comes is
+// answered, never with a fault of the server, and never with a number that was sent; and whatever
+// was done, a restart has the same state.
 
 import fc from "fast-check";
-import {
-  ADMIN_TOKEN,
-  engine,
-  type Running,
-  resetEngine,
-  startShared,
-  stopShared,
-} from "../control-harness.js";
+import { loadAdminToken } from "../../src/admin-token.js";
+import { openNode } from "../../src/node.js";
+import type { RunningServer } from "../../src/server.js";
+import { CaseScope } from "../crash/case-scope.js";
 import { idNumber, pan } from "../import-samples.js";
-import { catalogue } from "../server-kit.js";
+import { catalogue, configOf, seededFolder, serve } from "../server-kit.js";
 import { type Fuzzer, holds } from "./fuzzer.js";
 import type { GrowingWork } from "./growth.js";
 
@@ -20,7 +17,32 @@ const PERSON = idNumber(77);
 const JSON_TYPE = "application/json";
 const TYPES = [JSON_TYPE, "application/x-ndjson", "application/octet-stream", "text/plain"];
 
-let running: Running | null = null;
+const FLAGS = { "log.level": "silent" };
+
+let running: RunningServer | null = null;
+let authorization = "";
+
+/** Serves over a folder of its own; ended, the folder must lead to the state that was left. */
+async function openServer(): Promise<() => Promise<void>> {
+  const scope = new CaseScope();
+  const folder = await seededFolder(scope, FLAGS);
+  const server = await serve(scope, { folder, flags: FLAGS });
+  running = server;
+  authorization = `Bearer ${loadAdminToken(folder, {})}`;
+  return async () => {
+    try {
+      await server.stop();
+      const { state } = server.node.engine;
+      state.invariants();
+      const node = await openNode(configOf(folder, FLAGS));
+      const same = node.engine.state.hash() === state.hash();
+      await node.close();
+      holds(same, "a restart leads to another state");
+    } finally {
+      await scope.end();
+    }
+  };
+}
 
 /** Bodies that would be taken, by path. */
 const SOUND: Readonly<Record<string, object>> = {
@@ -78,8 +100,8 @@ function textOf(value: unknown): string {
 }
 
 async function checkAnswer(path: string, init: RequestInit): Promise<void> {
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, ...init.headers };
-  const response = await fetch(running!.url + path, { ...init, headers });
+  const headers = { authorization, ...init.headers };
+  const response = await fetch(running!.controlUrl + path, { ...init, headers });
   const text = await response.text();
   holds(response.status < 500 || response.status === 503, "a fault of the server");
   holds(!text.includes(SECRET) && !text.includes(PERSON), "an answer repeats a number");
@@ -92,33 +114,27 @@ async function checkAnswer(path: string, init: RequestInit): Promise<void> {
 const CONTROL: Fuzzer = {
   name: "control",
   about: "requests to the control plane: answered, without a fault and without a number",
-  open: async () => {
-    running = await startShared();
-    resetEngine();
-    engine.answers = { card: null, terminal: null, organisation: null, blacklist: [] };
-    return () => stopShared(running!);
-  },
+  open: openServer,
   properties: () => [
     fc.asyncProperty(request, async ({ path, body, type }) => {
-      engine.asked = [];
       await checkAnswer(path, { method: "POST", body, headers: { "content-type": type } });
     }),
     fc.asyncProperty(
       fc.constantFrom("/v1/terminals", "/v1/organisations", "/v1/blacklist", "/v1/decisions"),
       fc.oneof(fc.webPath(), fc.constantFrom(`/${SECRET}`, `?count=${SECRET}`, "?after=-1", "/0")),
       async (path, rest) => {
-        engine.asked = [];
         await checkAnswer(path + rest, {});
       },
     ),
   ],
   growth: [
-    bodyOf("bad rows", 1000, "/v1/import/cards", (n) => '{"cardNumber":1}\n'.repeat(n)),
-    bodyOf("lists within lists", 10_000, "/v1/blacklist", (n) => "[".repeat(n) + "]".repeat(n)),
-    bodyOf("keys", 2000, "/v1/terminals", (n) =>
+    bodyOf("bad rows", 3000, "/v1/import/cards", (n) => '{"cardNumber":1}\n'.repeat(n)),
+    bodyOf("a value and lists within lists", 10_000, "/v1/cards/status", (n) => {
+      return `{"cardNumber":"${"\\n".repeat(4 * n)}","x":${"[".repeat(n)}${"]".repeat(n)}}`;
+    }),
+    bodyOf("keys", 5000, "/v1/terminals", (n) =>
       textOf(Object.fromEntries(Array.from({ length: n }, (_, i) => [`x${i}`, 1]))),
     ),
-    bodyOf("a value", 60_000, "/v1/cards/status", (n) => textOf({ cardNumber: "\n".repeat(n) })),
   ],
 };
 
