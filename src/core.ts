@@ -54,6 +54,8 @@ export interface CoreParts {
   vault: KeyVault;
   metrics: Metrics;
   host: Host;
+  /** What a turn decides at the most, where that is not SLICE_WORK. */
+  sliceWork?: number;
 }
 
 export class Core implements CommandSink {
@@ -289,7 +291,7 @@ export class Core implements CommandSink {
     for (let i = from; i < batch.frames.length; i++) {
       const frame = batch.frames[i]!;
       const full = frame.refusal === 0 && !this.hasRoom(frame);
-      if (full || work >= SLICE_WORK) {
+      if (full || work >= (this.parts.sliceWork ?? SLICE_WORK)) {
         this.stalled = batch;
         this.resumeAt = i;
         this.commit();

@@ -15,6 +15,13 @@ import { FalseHost } from "./false-host.js";
 import { Broken } from "./trace.js";
 import type { World } from "./world.js";
 
+/** What of the core tells how batches are decided: nothing outside it does. */
+interface Slicing {
+  stalled: unknown;
+  scheduled: boolean;
+  decideBatch(batch: unknown, from: number): void;
+}
+
 export class Life {
   readonly host: FalseHost;
   readonly engine: Engine;
@@ -70,10 +77,21 @@ export class Life {
     const { vault } = this.world;
     const { engine, host, checkpointPosition } = this;
     const metrics = new Metrics();
-    const core = new Core({ config, engine, journal, vault, metrics, host });
+    const { sliceWork } = this.world.plan;
+    const core = new Core({ config, engine, journal, vault, metrics, host, sliceWork });
+    this.countSlices(core as unknown as Slicing);
     this.core = core;
     const position = checkpointPosition;
     this.checkpointer = new Checkpointer(engine, core, tables, metrics, host, position);
+  }
+
+  private countSlices(core: Slicing): void {
+    const decide = core.decideBatch.bind(core);
+    core.decideBatch = (batch, from) => {
+      decide(batch, from);
+      // A turn is planned for the next slice, and none for a batch that waits for room.
+      if (core.stalled !== null && core.scheduled) this.world.count("slice of a batch");
+    };
   }
 
   /** Hands a frame to the core; returns FRAME_PROBLEM. */

@@ -186,6 +186,26 @@ export const MUTATIONS: readonly Mutation[] = [
     to: ".then(() => this.durable(block), () => this.durable(block));",
   },
   {
+    name: "a slice begins a frame too early",
+    file: "src/core.js",
+    from: "this.resumeAt = i;",
+    to: "this.resumeAt = Math.max(0, i - 1);",
+  },
+  {
+    name: "a slice begins a frame too late",
+    file: "src/core.js",
+    from: "this.resumeAt = i;",
+    to: "this.resumeAt = i + 1;",
+  },
+  {
+    name: "a batch overtakes the rest of the one before",
+    file: "src/core.js",
+    from: "        if (this.stalled !== null) {\n            this.decideBatch(",
+    to:
+      "        if (this.stalled !== null && this.receiving.frames.length === 0) {\n" +
+      "            this.decideBatch(",
+  },
+  {
     name: "commands are answered before their commit",
     file: "src/command-queue.js",
     from: "committed.push(() => first.resolve(result));",

@@ -47,6 +47,8 @@ export interface Plan {
   /** A terminal begins something new every so often. */
   tapMs: number;
   recordsMax: number;
+  /** What a turn of the core decides at the most: batches here are small, and so are slices. */
+  sliceWork: number;
   /** Length of the run, milliseconds of false time. */
   lengthMs: number;
 }
@@ -98,6 +100,7 @@ function drawUsual(chance: Chance): Plan {
     restartMs: chance.pick([5, 50]),
     tapMs: chance.pick([3, 10]),
     recordsMax: chance.pick([1, 6, 40]),
+    sliceWork: chance.between(1, 64),
     fullMs: chance.pick([200, 1e9, 1e9, 1e9]),
     lengthMs: 3000,
   };
