@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { explain } from "../src/cli/explain.js";
-import { noTotals } from "./crash/case.js";
+import { type Context, noTotals } from "./crash/case.js";
 import { CASES } from "./crash/cases.js";
 import { FAULT_CASE } from "./crash/fault-case.js";
 import { FULL_DISK_CASE } from "./crash/full-disk-case.js";
@@ -16,6 +16,7 @@ import { Life } from "./crash/life.js";
 import { keyOf } from "./crash/load.js";
 import { POWER_CUT_CASE } from "./crash/power-cut-case.js";
 import { runShort, shortContext } from "./crash/short.js";
+import { TWICE_FAULTS, twiceControl } from "./crash/twice-control.js";
 import { until } from "./server-kit.js";
 import { ROOT } from "./source-text.js";
 
@@ -26,6 +27,27 @@ t.test("kill -9, and a server that counts twice", async (t) => {
   const context = await runShort(t, shared, KILL_CASE);
   t.match(context!.totals, { kills: SETTINGS.rounds, controlsTwice: 1 });
   t.ok(context!.totals.answers > 0 && context!.totals.repeats > 0);
+});
+
+t.test("the control that counts twice fails where its server does not", async (t) => {
+  const [counted, recorded] = TWICE_FAULTS as [string, string];
+  const recordsUnseen = "kill: a server that records repeats was not found out";
+  const countsUnseen = "kill: a server that counts twice was not found out";
+  const tries: [string[], RegExp, string[]][] = [
+    [[], /: 0 uses recorded twice, 0 cards counted twice$/, [recordsUnseen, countsUnseen]],
+    [[counted], /: 0 uses recorded twice, [1-9]\d* cards counted twice$/, [recordsUnseen]],
+    [[recorded], /: [1-9]\d* uses recorded twice, 0 cards counted twice$/, [countsUnseen]],
+  ];
+  const tryOne = async ([faults, row, found]: (typeof tries)[number]) => {
+    const rows: string[] = [];
+    const own = { totals: noTotals(), found: [], row: (text: string) => rows.push(text) };
+    const context: Context = { ...shared, ...own };
+    await twiceControl(context, faults);
+    t.match(rows, [row], faults.join() || "without a fault");
+    t.same(context.found, found);
+    t.match(context.totals, { controlsTwice: 0, unexpected: found.length });
+  };
+  await Promise.all(tries.map(tryOne));
 });
 
 t.test("power cuts, and a disk that ignores syncs", async (t) => {
