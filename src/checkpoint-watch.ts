@@ -3,14 +3,12 @@
 // replays ever more.
 //
 // The twist: entries wait for a checkpoint only when there are some, so an idle server is never
-// late; and time in which the process stood still (SIGSTOP, a machine that sleeps) is not counted.
+// late; and only time in which the process ran is counted.
 
 import type { Host } from "./host.js";
 import type { Metrics } from "./metrics.js";
+import { RunningTime } from "./running-time.js";
 
-const LOOK_MS = 250;
-/** A look that comes later than this: the process itself did not run. */
-const LATE_LOOK_MS = 1000;
 /** Late is what has taken so many times journal.checkpointSeconds. */
 const INTERVALS_MAX = 5;
 
@@ -28,32 +26,28 @@ export interface CheckpointWatcher {
 }
 
 export class CheckpointWatch {
-  private readonly timer: { stop(): void };
-  private lookedMs: number;
+  private readonly time: RunningTime;
   private checkpoint: number;
   private waitedMs = 0;
   private isLate = false;
 
   constructor(
-    private readonly host: Host,
+    host: Host,
     private readonly checkpointSeconds: number,
     private readonly progress: () => CheckpointProgress,
     private readonly metrics: Metrics,
     private readonly watcher: CheckpointWatcher,
   ) {
-    this.lookedMs = host.monotonicMs();
     this.checkpoint = progress().checkpoint;
-    this.timer = host.every(LOOK_MS, () => this.look());
+    this.time = new RunningTime(host, (_nowMs, ranMs) => this.look(ranMs));
   }
 
   stop(): void {
-    this.timer.stop();
+    this.time.stop();
   }
 
-  private look(): void {
-    const nowMs = this.host.monotonicMs();
-    this.waitedMs += Math.min(nowMs - this.lookedMs, LATE_LOOK_MS);
-    this.lookedMs = nowMs;
+  private look(ranMs: number): void {
+    this.waitedMs += ranMs;
     const { checkpoint, committed } = this.progress();
     if (checkpoint !== this.checkpoint || checkpoint >= committed) this.ended(checkpoint);
     const seconds = this.waitedMs / 1000;

@@ -1,9 +1,10 @@
 // A checkpoint that does not end is told of, in the log and in the metrics, and the server serves
-// on; and who has nothing to write, or stood still, is not late.
+// on; and who has nothing to write, or stood still, is not late. Nor is a commit of the journal.
 
 import { readFileSync, rmSync } from "node:fs";
 import t, { type Test } from "tap";
 import { CheckpointWatch } from "../src/checkpoint-watch.js";
+import { CommitWatch } from "../src/commit-watch.js";
 import type { Host } from "../src/host.js";
 import { createLogger } from "../src/log.js";
 import { GAUGE, Metrics } from "../src/metrics.js";
@@ -61,26 +62,34 @@ t.test("a server whose checkpoint does not end says so, and serves", async (t) =
   t.equal(lines("no checkpoint has ended for long").length, 1, "it was told once");
 });
 
-/** A watch over positions and a clock that the test moves. */
-function watch() {
-  const at = { checkpoint: 7, committed: 7 };
-  const told: (number | string)[] = [];
-  const metrics = new Metrics();
+/** A process whose clock the test moves, to the next look of what watches in it. */
+function falseProcess() {
+  const stops: string[] = [];
   let nowMs = 0;
   let look = () => {};
   const every = (_ms: number, task: () => void) => {
     look = task;
     return { stop: () => {} };
   };
-  const host = { monotonicMs: () => nowMs, every } as unknown as Host;
-  new CheckpointWatch(host, CHECKPOINT_SECONDS, () => at, metrics, {
-    late: (seconds) => told.push(seconds),
-    ended: () => told.push("ended"),
-  });
+  const failStop = (cause: string) => stops.push(cause);
+  const host = { monotonicMs: () => nowMs, every, failStop } as unknown as Host;
   const pass = (ms: number) => {
     nowMs += ms;
     look();
   };
+  return { host, pass, stops, nowMs: () => nowMs };
+}
+
+/** A watch over positions that the test moves. */
+function watch() {
+  const at = { checkpoint: 7, committed: 7 };
+  const told: (number | string)[] = [];
+  const metrics = new Metrics();
+  const { host, pass } = falseProcess();
+  new CheckpointWatch(host, CHECKPOINT_SECONDS, () => at, metrics, {
+    late: (seconds) => told.push(seconds),
+    ended: () => told.push("ended"),
+  });
   return { at, told, pass, waited: () => metrics.gauge(GAUGE.CHECKPOINT_WAIT_SECONDS) };
 }
 
@@ -111,4 +120,20 @@ t.test("time in which the process stood still is not counted", async (t) => {
   pass(3_600_000);
   t.same(told, []);
   t.ok(waited() < LATE_SECONDS);
+});
+
+t.test("a commit that takes too long ends the process, unless it stood still", async (t) => {
+  const { host, pass, stops, nowMs } = falseProcess();
+  let startedMs: number | null = null;
+  new CommitWatch(host, 2, () => startedMs, "a commit hangs");
+  for (let i = 0; i < 20; i++) pass(250);
+  t.same(stops, [], "there is none");
+  startedMs = nowMs();
+  for (let i = 0; i < 7; i++) pass(250);
+  pass(3_600_000);
+  t.same(stops, [], "the hour is not the disk's");
+  for (let i = 0; i < 7; i++) pass(250);
+  t.same(stops, [], "it has its time anew");
+  pass(250);
+  t.same(stops, ["a commit hangs"]);
 });
