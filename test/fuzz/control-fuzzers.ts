@@ -10,7 +10,7 @@ import { CaseScope } from "../crash/case-scope.js";
 import { idNumber, pan } from "../import-samples.js";
 import { catalogue, configOf, seededFolder, serve } from "../server-kit.js";
 import { type Fuzzer, holds } from "./fuzzer.js";
-import type { GrowingWork } from "./growth.js";
+import { cpuMs, type GrowingWork } from "./growth.js";
 
 const SECRET = pan(77);
 const PERSON = idNumber(77);
@@ -129,7 +129,7 @@ const CONTROL: Fuzzer = {
   ],
   growth: [
     bodyOf("bad rows", 3000, "/v1/import/cards", (n) => '{"cardNumber":1}\n'.repeat(n)),
-    bodyOf("a value and lists within lists", 10_000, "/v1/cards/status", (n) => {
+    bodyOf("a value and lists within lists", 12_000, "/v1/cards/status", (n) => {
       return `{"cardNumber":"${"\\n".repeat(4 * n)}","x":${"[".repeat(n)}${"]".repeat(n)}}`;
     }),
     bodyOf("keys", 5000, "/v1/terminals", (n) =>
@@ -153,6 +153,7 @@ function bodyOf(
       const body = text(count);
       return () => checkAnswer(path, { method: "POST", body, headers });
     },
+    count: cpuMs,
   };
 }
 

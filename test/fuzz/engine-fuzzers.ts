@@ -233,7 +233,7 @@ const EXECUTE: Fuzzer = {
   growth: [COMMAND.CARD_EVENT, COMMAND.LIST_ENTRY].map(
     (kind): GrowingWork => ({
       what: kind === COMMAND.CARD_EVENT ? "cards" : "entries of the blacklist",
-      size: 500,
+      size: 1000,
       prepare: (count) => {
         const commands = Array.from({ length: count }, (_, i) => numbered(kind, i));
         return () => {

@@ -13,7 +13,7 @@ export interface GrowingWork {
   size: number;
   /** Makes an input of that size; what it returns is timed, and can be called again and again. */
   prepare(size: number): () => unknown;
-  /** What is counted in place of time, where that is most of the cost and time hides it. */
+  /** What is counted in place of time: where it is most of the cost, or a disk is waited for. */
   count?: () => number;
 }
 
@@ -48,6 +48,12 @@ export interface Measured {
   ratio: number;
   /** What is wrong; "" when the time is in proportion to the size. */
   problem: string;
+}
+
+/** Milliseconds for which this process, all its threads together, has had a core. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 export function isFixed(growth: Growth): growth is FixedInput {

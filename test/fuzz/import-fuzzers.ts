@@ -36,7 +36,7 @@ import {
   VAULT,
 } from "../import-samples.js";
 import { type Fuzzer, holds, same, tellsNothing } from "./fuzzer.js";
-import type { GrowingWork } from "./growth.js";
+import { cpuMs, type GrowingWork } from "./growth.js";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -412,7 +412,8 @@ const FILES: Fuzzer = {
   growth: [csvOf, ndjsonOf].map(
     (format): GrowingWork => ({
       what: `rows of ${format === csvOf ? "CSV" : "NDJSON"}`,
-      size: 200,
+      size: 300,
+      count: cpuMs,
       prepare: (count) => {
         const kinds = ["good", "bad", "quoted"] as const;
         const lines = Array.from({ length: count }, (_, i): Line => [kinds[i % 3]!, i % 99]);
@@ -453,7 +454,7 @@ const GARBLED: Fuzzer = {
   growth: [
     garbledText("rows with a quote in the wrong place", 40, (size) => '1,"2,3"x\n'.repeat(size)),
     garbledText("a quote that never closes", 15_000, (size) => `1,"${"2,3\n".repeat(size)}`),
-    garbledText("broken rows between sound ones", 60, (size) =>
+    garbledText("broken rows between sound ones", 100, (size) =>
       `${cardLine(1)}\n"\n"\n`.repeat(size),
     ),
   ],
@@ -468,6 +469,7 @@ function garbledText(what: string, size: number, text: (size: number) => string)
       const whole = `${HEADER}\n${text(count)}`;
       return () => importText(whole);
     },
+    count: cpuMs,
   };
 }
 
