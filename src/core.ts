@@ -54,7 +54,6 @@ export interface CoreParts {
   vault: KeyVault;
   metrics: Metrics;
   host: Host;
-  /** What a turn decides at the most, where that is not SLICE_WORK. */
   sliceWork?: number;
 }
 
