@@ -54,6 +54,7 @@ export interface CoreParts {
   vault: KeyVault;
   metrics: Metrics;
   host: Host;
+  /** In place of SLICE_WORK, for tests. */
   sliceWork?: number;
 }
 
