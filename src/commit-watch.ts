@@ -5,18 +5,21 @@
 import type { Host } from "./host.js";
 import { RunningTime } from "./running-time.js";
 
+const COMMIT_LATE =
+  "a commit of the journal took longer than journal.commitSecondsMax: check the disk";
+
 export class CommitWatch {
   private readonly time: RunningTime;
 
   /**
    * `startedMs` tells when what is not on disk yet began; null there is none. `cause` is what the
-   * fail stop says.
+   * fail stop says, of a commit when it is not given.
    */
   constructor(
     private readonly host: Host,
     private readonly secondsMax: number,
     private readonly startedMs: () => number | null,
-    private readonly cause: string,
+    private readonly cause = COMMIT_LATE,
   ) {
     this.time = new RunningTime(host, (nowMs) => this.look(nowMs));
   }

@@ -103,12 +103,8 @@ export class Core implements CommandSink {
     this.admission = new Admission(config.limits.recordsInFlightMax, config.limits.answerMs);
     this.commands = new CommandQueue(engine, parts.host);
     this.management = new Management(config, engine, this.keys, parts.host);
-    this.watch = new CommitWatch(
-      parts.host,
-      config.journal.commitSecondsMax,
-      () =>
-        this.committing === null || this.committing.durable ? null : this.committing.startedMs,
-      "a commit of the journal took longer than journal.commitSecondsMax: check the disk",
+    this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
+      this.committing === null || this.committing.durable ? null : this.committing.startedMs,
     );
   }
 
