@@ -20,8 +20,6 @@ const CONTENT_TYPE = "application/octet-stream";
 /** Unsent bytes of one connection above which it is closed: its terminal does not read. */
 const BACKPRESSURE_MAX = 8 * 1024 * 1024;
 const CLOSE_GOING_AWAY = 1001;
-/** Headers that may stand once: a second reader could take another one of them. */
-const SINGLE_HEADERS = ["content-length", "transfer-encoding", "host", "content-type"];
 /** Most bytes of all headers together; the library's own limit is their number, 50. */
 const HEADERS_SIZE_MAX = 8192;
 /** The one version of WebSocket there is (RFC 6455). */
@@ -47,10 +45,12 @@ class SocketReply implements Reply {
 
   flush(): void {
     const { socket, outbox } = this;
-    if (socket !== null) {
-      if (outbox.length === 1) socket.send(outbox[0]!, true);
-      else socket.cork(this.sendAll);
+    if (socket !== null && outbox.length === 1) {
+      // A refusal, most often. Taken out so, for to set a length is a slow call.
+      socket.send(outbox.pop()!, true);
+      return;
     }
+    socket?.cork(this.sendAll);
     outbox.length = 0;
   }
 
@@ -282,15 +282,13 @@ export class Listener {
       response.close();
       return;
     }
-    const coded = request.getHeader("content-encoding") !== "";
-    const isFrame = !coded && request.getHeader("content-type") === CONTENT_TYPE;
     const tooMany = this.connectionCount > this.config.terminals.connectionsMax;
     this.readBody(response, reply, (body) => {
       settle();
       if (!reply.open) return;
       if (tooMany) reply.fail("503 Service Unavailable", "OVERLOADED", "too many connections");
       else if (body === null) this.malformed(reply, FRAME_PROBLEM.TOO_LARGE);
-      else if (!isFrame) this.malformed(reply, FRAME_PROBLEM.NOT_BINARY);
+      else if (!headers.isFrame) this.malformed(reply, FRAME_PROBLEM.NOT_BINARY);
       else this.malformed(reply, this.core.receive(reply, body));
     });
   }
@@ -346,21 +344,45 @@ interface Headers {
   clear: boolean;
   tooLarge: boolean;
   hasBody: boolean;
+  /** Whether the body is a frame as it is. */
+  isFrame: boolean;
 }
 
+/** In one pass: each call into the library costs as much as a look at a header. */
 function readHeaders(request: HttpRequest): Headers {
-  const seen = [0, 0, 0, 0];
+  // Those that may stand once: a second reader could take another one of them.
+  let lengths = 0;
+  let encodings = 0;
+  let hosts = 0;
+  let types = 0;
   let size = 0;
+  let chunked = true;
+  let isFrame = false;
+  let coded = false;
   request.forEach((name, value) => {
     size += name.length + value.length;
-    const index = SINGLE_HEADERS.indexOf(name);
-    if (index >= 0) seen[index]!++;
+    switch (name) {
+      case "content-length":
+        lengths++;
+        break;
+      case "transfer-encoding":
+        encodings++;
+        chunked = value.toLowerCase() === "chunked";
+        break;
+      case "host":
+        hosts++;
+        break;
+      case "content-type":
+        types++;
+        isFrame = value === CONTENT_TYPE;
+        break;
+      case "content-encoding":
+        coded ||= value !== "";
+        break;
+    }
   });
-  const [length, encoding, host, type] = seen;
-  const coding = request.getHeader("transfer-encoding").toLowerCase();
-  const chunked = coding === "" || coding === "chunked";
-  const single = length! <= 1 && encoding! <= 1 && host === 1 && type! <= 1;
-  const hasBody = length! + encoding! > 0;
-  const clear = single && chunked && length! + encoding! <= 1;
-  return { clear, tooLarge: size > HEADERS_SIZE_MAX, hasBody };
+  const ends = lengths + encodings;
+  const clear = ends <= 1 && hosts === 1 && types <= 1 && chunked;
+  const tooLarge = size > HEADERS_SIZE_MAX;
+  return { clear, tooLarge, hasBody: ends > 0, isFrame: isFrame && !coded };
 }
