@@ -9,16 +9,21 @@ import { ControlClient } from "../src/control/client.js";
 import type { BenchCase, Run } from "./case.js";
 import { makeFrames } from "./frames.js";
 import { Latencies } from "./latencies.js";
-import { businessDateNow, Server } from "./server.js";
+import { businessDateNow, Server, type ServerPlan } from "./server.js";
 import { LoadTerminal } from "./terminal.js";
-import { loadServer, type Shape, usesOf } from "./wire.js";
+import { loadServer, type Shape, usesOf, type WireFigures } from "./wire.js";
 import { WIRE_CARDS } from "./wire-cases.js";
 import { panOf, terminalIdOf } from "./world.js";
 
 const ENTRIES = [1_000_000, 10_000_000];
 const SHAPE: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4 };
-const FRAMES = 1600;
-const SECONDS = 3;
+const FRAMES = 800;
+const SECONDS = 1.5;
+/** Loads of each server for a number of entries. */
+const ROUNDS = 2;
+const NAMES = ["listed", "plain"] as const;
+/** Each sends only once; one more makes the taps that a change is to bind. */
+const TERMINALS_PER_COUNT = ROUNDS * SHAPE.connections + 1;
 /** Checkpoints are made before a load, not beside it. */
 const CHECKPOINT_SECONDS = 86_400;
 const CHANGES = 100;
@@ -31,41 +36,77 @@ export const BLACKLIST: BenchCase = {
   name: "blacklist",
   text: "throughput beside millions of entries, and from a change to its effect",
   run: async (run) => {
-    const frameCount = run.amount(FRAMES, 5);
     const counts = [0, ...ENTRIES.map((count, i) => run.amount(count, 1000 * (i + 1)))];
-    const changes = run.amount(CHANGES, 3);
-    run.say("starting a server");
-    const server = await Server.start({
-      terminalCount: (SHAPE.connections + 1) * counts.length,
-      cardCount: run.amount(WIRE_CARDS, 1000),
-      usesMax: usesOf(SHAPE, frameCount) * counts.length + changes * TAPS_MAX * counts.length,
-      flags: {
-        "tables.blacklistMax": Math.max(counts.at(-1)!, 1000) + changes,
-        "journal.checkpointSeconds": CHECKPOINT_SECONDS,
-      },
-    });
+    const plan = planOf(run, counts);
+    run.say("starting a server with a blacklist and one without");
+    const listed = await Server.start(plan);
+    const plain = await Server.start(plan);
     try {
-      for (let i = 0; i < counts.length; i++) {
-        const firstTerminal = i * (SHAPE.connections + 1);
-        await grow(run, server, counts[i - 1] ?? 0, counts[i]!);
-        const amount = { frameCount, seconds: run.seconds(SECONDS), firstTerminal };
-        const figures = await loadServer(run, server, SHAPE, amount);
-        const text = `frames of ${SHAPE.recordsPerFrame}, ${counts[i]} entries`;
-        const value = figures.usesPerSecond;
-        run.record({ name: `${counts[i]}/throughput`, text, value, unit: "uses/s" });
-        const cpu = "CPU of the server for each use, all its threads";
-        const cost = figures.cpuMicrosecondsPerUse;
-        run.record({ name: `${counts[i]}/server-cpu`, text: cpu, value: cost, unit: "us" });
-        for (const figure of i > 0 ? ["throughput", "server-cpu"] : []) {
-          run.compare(`${counts[i]}/${figure}`, `0/${figure}`);
-        }
-        await effect(run, server, counts[i]!, firstTerminal + SHAPE.connections, changes);
+      for (const [i, count] of counts.entries()) {
+        await grow(run, listed, counts[i - 1] ?? 0, count);
+        await throughput(run, { listed, plain }, count, i * TERMINALS_PER_COUNT);
+        const tapper = i * TERMINALS_PER_COUNT + TERMINALS_PER_COUNT - 1;
+        await effect(run, listed, count, tapper, run.amount(CHANGES, 3));
       }
     } finally {
-      await server.stop();
+      await Promise.all([listed.stop(), plain.stop()]);
     }
   },
 };
+
+function planOf(run: Run, counts: readonly number[]): ServerPlan {
+  const changes = run.amount(CHANGES, 3);
+  const usesPerCount = ROUNDS * usesOf(SHAPE, run.amount(FRAMES, 5)) + changes * TAPS_MAX;
+  return {
+    terminalCount: TERMINALS_PER_COUNT * counts.length,
+    cardCount: run.amount(WIRE_CARDS, 1000),
+    usesMax: usesPerCount * counts.length,
+    flags: {
+      "tables.blacklistMax": Math.max(counts.at(-1)!, 1000) + changes,
+      "journal.checkpointSeconds": CHECKPOINT_SECONDS,
+    },
+  };
+}
+
+/**
+ * Loads both servers in turn, with the same frames: the machine drifts by more than entries cost.
+ */
+async function throughput(
+  run: Run,
+  servers: { listed: Server; plain: Server },
+  count: number,
+  first: number,
+): Promise<void> {
+  const amount = { frameCount: run.amount(FRAMES, 5), seconds: run.seconds(SECONDS) };
+  const figures = { listed: [] as WireFigures[], plain: [] as WireFigures[] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const firstTerminal = first + round * SHAPE.connections;
+    for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) {
+      figures[name].push(await loadServer(run, servers[name], SHAPE, { ...amount, firstTerminal }));
+    }
+  }
+  for (const name of NAMES) {
+    const suffix = name === "plain" ? "-plain" : "";
+    const entries = name === "plain" ? "the server beside, no entries" : `${count} entries`;
+    const mean = (of: (each: WireFigures) => number) =>
+      figures[name].reduce((sum, each) => sum + of(each), 0) / ROUNDS;
+    run.record({
+      name: `${count}/throughput${suffix}`,
+      text: `frames of ${SHAPE.recordsPerFrame}, ${entries}`,
+      value: mean(({ usesPerSecond }) => usesPerSecond),
+      unit: "uses/s",
+    });
+    run.record({
+      name: `${count}/server-cpu${suffix}`,
+      text: "CPU of the server for each use, all its threads",
+      value: mean(({ cpuMicrosecondsPerUse }) => cpuMicrosecondsPerUse),
+      unit: "us",
+    });
+  }
+  for (const figure of ["throughput", "server-cpu"]) {
+    run.compare(`${count}/${figure}`, `${count}/${figure}-plain`);
+  }
+}
 
 /** Adds entries until there are `to`. */
 async function grow(run: Run, server: Server, from: number, to: number): Promise<void> {
