@@ -1,6 +1,6 @@
-// MACs inline, in groups: frames of one session that stand next to each other in a batch or block
-// (a terminal with several in flight sends and gets them together) go through one cipher call for
-// each of their blocks instead of one for each frame.
+// MACs in groups, inline and in the threads of the pool: messages of one key and size that stand
+// next to each other (a terminal with several in flight sends and gets them together) go through
+// one cipher call for each of their blocks instead of one for each message.
 
 import { assert } from "../protocol/assert.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
@@ -9,33 +9,97 @@ import { REASON } from "../protocol/reason.js";
 import type { Batch, PendingBlock } from "./batch.js";
 import type { FrameSlot } from "./frame-slot.js";
 
-const GROUP_MAX = 256;
 const CIPHER_BLOCK_SIZE = 16;
-const starts = new Int32Array(GROUP_MAX);
+/** Most messages of a group. */
+const GROUP_MAX = 256;
 const tags = new Uint8Array(GROUP_MAX * FRAME_MAC_SIZE);
+
+/** Where messages stand: an arena, as bytes and as words. */
+export interface Place {
+  bytes: Uint8Array;
+  words: Int32Array;
+}
+
+/** Messages of one key, all of `size` bytes, their MACs right behind them. */
+export class MacGroup {
+  /** Words at which they begin. */
+  readonly starts = new Int32Array(GROUP_MAX);
+  /** By `verify`: 1 where the MAC holds. */
+  readonly holds = new Uint8Array(GROUP_MAX);
+  count = 0;
+  size = 0;
+
+  /** Begins a group of messages of `size` bytes with the one at byte `start`. */
+  begin(start: number, size: number): void {
+    this.count = 0;
+    this.size = size;
+    this.add(start);
+  }
+
+  get full(): boolean {
+    return this.count === GROUP_MAX;
+  }
+
+  /** Adds the message at byte `start`; the caller has looked at `full`. */
+  add(start: number): void {
+    assert(start % 4 === 0, "frames stand at multiples of a word");
+    this.starts[this.count++] = start >> 2;
+  }
+
+  /** Checks the MACs of all. */
+  verify(mac: Mac, { bytes, words }: Place): void {
+    const { starts, holds, count, size } = this;
+    const together = this.pays(mac);
+    if (together) mac.signMany!(words, starts, count, size, tags);
+    for (let i = 0; i < count; i++) {
+      const start = starts[i]! * 4;
+      const end = start + size;
+      const good = together
+        ? tagEquals(tags, i * FRAME_MAC_SIZE, bytes, end)
+        : mac.verify(bytes, start, end, end);
+      holds[i] = good ? 1 : 0;
+    }
+  }
+
+  /** Makes the MACs of all. */
+  sign(mac: Mac, { bytes, words }: Place): void {
+    const { starts, count, size } = this;
+    const together = this.pays(mac);
+    if (together) mac.signMany!(words, starts, count, size, tags);
+    for (let i = 0; i < count; i++) {
+      const start = starts[i]! * 4;
+      const end = start + size;
+      if (!together) mac.sign(bytes, start, end, bytes, end);
+      else for (let b = 0; b < FRAME_MAC_SIZE; b++) bytes[end + b] = tags[i * FRAME_MAC_SIZE + b]!;
+    }
+  }
+
+  /** A group takes one call for each block of a message: it pays for more messages than that. */
+  private pays(mac: Mac): boolean {
+    const wholeBlocks = this.size % CIPHER_BLOCK_SIZE === 0;
+    return mac.signMany !== null && wholeBlocks && this.count > this.size / CIPHER_BLOCK_SIZE;
+  }
+}
+
+const group = new MacGroup();
 
 /** Checks the request MACs of all frames that have keys; one that does not hold is refused. */
 export function verifyAll(batch: Batch): void {
   const { frames, arena } = batch;
   for (let i = 0; i < frames.length; ) {
     const first = frames[i]!;
-    const size = first.size - FRAME_MAC_SIZE;
     if (first.keys === null) {
       i++;
       continue;
     }
-    const mac = first.keys.request;
+    group.begin(first.start, first.size - FRAME_MAC_SIZE);
     let end = i + 1;
-    while (end < frames.length && end - i < GROUP_MAX && sameRequest(first, frames[end]!)) end++;
-    if (!pays(mac, end - i, size)) {
-      for (; i < end; i++) verifyFrame(batch, frames[i]!);
-      continue;
+    for (; end < frames.length && !group.full && sameRequest(first, frames[end]!); end++) {
+      group.add(frames[end]!.start);
     }
-    for (let j = i; j < end; j++) starts[j - i] = wordOf(frames[j]!.start);
-    mac.signMany!(arena.words, starts, end - i, size, tags);
+    group.verify(first.keys.request, arena);
     for (let j = i; j < end; j++) {
-      const holds = tagEquals(tags, (j - i) * FRAME_MAC_SIZE, arena.bytes, frames[j]!.start + size);
-      if (!holds) frames[j]!.refusal = REASON.MAC_INVALID;
+      if (group.holds[j - i] === 0) frames[j]!.refusal = REASON.MAC_INVALID;
     }
     i = end;
   }
@@ -46,24 +110,16 @@ export function signAll(block: PendingBlock): void {
   const { frames, arena } = block;
   for (let i = 0; i < frames.length; ) {
     const first = frames[i]!;
-    const size = first.responseSize;
     if (first.signer === null) {
       i++;
       continue;
     }
+    group.begin(first.responseStart, first.responseSize);
     let end = i + 1;
-    while (end < frames.length && end - i < GROUP_MAX && sameResponse(first, frames[end]!)) end++;
-    if (!pays(first.signer, end - i, size)) {
-      for (; i < end; i++) signFrame(block, frames[i]!);
-      continue;
+    for (; end < frames.length && !group.full && sameResponse(first, frames[end]!); end++) {
+      group.add(frames[end]!.responseStart);
     }
-    for (let j = i; j < end; j++) starts[j - i] = wordOf(frames[j]!.responseStart);
-    first.signer.signMany!(arena.words, starts, end - i, size, tags);
-    for (let j = i; j < end; j++) {
-      const to = frames[j]!.responseStart + size;
-      const from = (j - i) * FRAME_MAC_SIZE;
-      for (let b = 0; b < FRAME_MAC_SIZE; b++) arena.bytes[to + b] = tags[from + b]!;
-    }
+    group.sign(first.signer, arena);
     i = end;
   }
 }
@@ -83,21 +139,10 @@ export function signFrame(block: PendingBlock, frame: FrameSlot): void {
   frame.signer.sign(block.arena.bytes, frame.responseStart, end, block.arena.bytes, end);
 }
 
-/** A group takes one call for each block of a message: it pays for more messages than that. */
-function pays(mac: Mac, count: number, size: number): boolean {
-  const wholeBlocks = size % CIPHER_BLOCK_SIZE === 0;
-  return mac.signMany !== null && wholeBlocks && count > size / CIPHER_BLOCK_SIZE;
-}
-
 function sameRequest(a: FrameSlot, b: FrameSlot): boolean {
   return a.keys === b.keys && a.size === b.size;
 }
 
 function sameResponse(a: FrameSlot, b: FrameSlot): boolean {
   return a.signer === b.signer && a.responseSize === b.responseSize;
-}
-
-function wordOf(offset: number): number {
-  assert(offset % 4 === 0, "frames stand at multiples of a word");
-  return offset >> 2;
 }

@@ -3,6 +3,7 @@
 
 import { createMac, type Mac, wipeScratch } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
+import { MacGroup, type Place } from "./mac-groups.js";
 import {
   JOB_ARENA_WORD,
   JOB_BAD,
@@ -34,33 +35,54 @@ interface SlotMacs {
 }
 
 const data = threadData();
-const arenas = data.arenas.map((arena) => new Uint8Array(arena));
+const arenas = data.arenas.map((arena): Place => {
+  return { bytes: new Uint8Array(arena), words: new Int32Array(arena) };
+});
 const jobTables = data.jobTables.map((table) => new Int32Array(table));
 const keyBytes = new Uint8Array(data.keyTable);
 const keyView = new DataView(data.keyTable);
 const slots: (SlotMacs | undefined)[] = [];
+const group = new MacGroup();
+const GROUP_FIELDS = [
+  JOB_ARENA_WORD,
+  JOB_SIZE_WORD,
+  JOB_KEY_SLOT_WORD,
+  JOB_KEY_VERSION_WORD,
+  JOB_OPERATION_WORD,
+];
 
 /** Does a range of jobs and leaves each one's result in its place. */
 export default function run(task: MacTask): void {
   const jobs = jobTables[task.jobTable]!;
-  for (let i = task.from; i < task.to; i++) {
-    const base = i * JOB_WORDS;
-    jobs[base + JOB_RESULT_WORD] = runJob(jobs, base);
-  }
+  for (let i = task.from; i < task.to; ) i = runGroup(jobs, i, task.to);
   wipeScratch();
 }
 
-function runJob(jobs: Int32Array, base: number): number {
-  const macs = macsOf(jobs[base + JOB_KEY_SLOT_WORD]!, jobs[base + JOB_KEY_VERSION_WORD]!);
-  if (macs === null) return JOB_KEY_GONE;
-  const arena = arenas[jobs[base + JOB_ARENA_WORD]!]!;
-  const start = jobs[base + JOB_START_WORD]!;
-  const end = start + jobs[base + JOB_SIZE_WORD]!;
-  if (jobs[base + JOB_OPERATION_WORD] === JOB_SIGN) {
-    macs.response.sign(arena, start, end, arena, end);
-    return JOB_GOOD;
+/** Does job `from` and those behind it that go with it in a group; returns the next one. */
+function runGroup(jobs: Int32Array, from: number, to: number): number {
+  const base = from * JOB_WORDS;
+  const size = jobs[base + JOB_SIZE_WORD]!;
+  group.begin(jobs[base + JOB_START_WORD]!, size);
+  let end = from + 1;
+  for (; end < to && !group.full && sameGroup(jobs, base, end * JOB_WORDS); end++) {
+    group.add(jobs[end * JOB_WORDS + JOB_START_WORD]!);
   }
-  return macs.request.verify(arena, start, end, end) ? JOB_GOOD : JOB_BAD;
+  const macs = macsOf(jobs[base + JOB_KEY_SLOT_WORD]!, jobs[base + JOB_KEY_VERSION_WORD]!);
+  const isSign = jobs[base + JOB_OPERATION_WORD] === JOB_SIGN;
+  const arena = arenas[jobs[base + JOB_ARENA_WORD]!]!;
+  if (macs !== null && isSign) group.sign(macs.response, arena);
+  else if (macs !== null) group.verify(macs.request, arena);
+  for (let i = from; i < end; i++) {
+    const good = isSign || group.holds[i - from] === 1;
+    jobs[i * JOB_WORDS + JOB_RESULT_WORD] =
+      macs === null ? JOB_KEY_GONE : good ? JOB_GOOD : JOB_BAD;
+  }
+  return end;
+}
+
+/** Whether two jobs are of one key, operation, arena and size. */
+function sameGroup(jobs: Int32Array, a: number, b: number): boolean {
+  return GROUP_FIELDS.every((word) => jobs[a + word] === jobs[b + word]);
 }
 
 function macsOf(slot: number, version: number): SlotMacs | null {

@@ -1,20 +1,34 @@
 // MACs in groups give what MACs one by one give: for every algorithm, size and number of messages,
-// and a forged frame in the middle of a group is refused alone.
+// inline and by the threads of the pool, and a forged frame in the middle of a group is refused
+// alone.
 
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";
+import { MacWork } from "../bench/mac-work.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { createMac } from "../protocol/mac.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
 import { REASON } from "../protocol/reason.js";
 import { Batch, PendingBlock } from "../src/batch.js";
 import { FrameSlot } from "../src/frame-slot.js";
-import { signAll, signFrame, verifyAll } from "../src/mac-groups.js";
+import { MacGroup, signAll, signFrame, verifyAll } from "../src/mac-groups.js";
+import {
+  JOB_BAD,
+  JOB_GOOD,
+  JOB_OPERATION_WORD,
+  JOB_RESULT_WORD,
+  JOB_SIGN,
+  JOB_SIZE_WORD,
+  JOB_START_WORD,
+  JOB_WORDS,
+} from "../src/mac-jobs.js";
+import { MacPool } from "../src/mac-pool.js";
 import type { KeyPair } from "../src/session-keys.js";
 
 const ALGORITHMS = Object.values(MAC_ALGORITHM);
 const FRAMES_MAX = 300;
+const GROUP_MAX = new MacGroup().starts.length;
 
 /** Runs of frames: which of three keys, how many, and how many blocks each. */
 const RUNS = fc.array(
@@ -65,6 +79,39 @@ for (const algorithm of ALGORITHMS) {
     });
     fc.assert(property, { numRuns: 60 });
     t.pass("60 blocks");
+  });
+}
+
+for (const runLength of [1, 3, 16, GROUP_MAX + 9]) {
+  t.test(`threads: sessions in runs of ${runLength}, checked and signed`, async (t) => {
+    const count = 2 * GROUP_MAX + 50;
+    const work = await MacWork.make(1, count);
+    const pool = new MacPool(2, work.data);
+    t.teardown(() => pool.close());
+    work.fill(count, runLength);
+    const { frames, jobs, arena, number } = work.batches[0]!;
+    const size = frames[0]!.size * count;
+
+    const forged = new Set([0, 7, 8, runLength, GROUP_MAX, count - 1].filter((n) => n < count));
+    for (const n of forged) arena.bytes[frames[n]!.start + 40]! ^= 1;
+    await pool.run(number, count, size);
+    const results = frames.map((_, n) => jobs[n * JOB_WORDS + JOB_RESULT_WORD]);
+    t.same(
+      results,
+      frames.map((_, n) => (forged.has(n) ? JOB_BAD : JOB_GOOD)),
+    );
+
+    for (let n = 0; n < count; n++) jobs[n * JOB_WORDS + JOB_OPERATION_WORD] = JOB_SIGN;
+    await pool.run(number, count, size);
+    const expected = new Uint8Array(FRAME_MAC_SIZE);
+    const differing = frames.filter(({ keys }, n) => {
+      const start = jobs[n * JOB_WORDS + JOB_START_WORD]!;
+      const end = start + jobs[n * JOB_WORDS + JOB_SIZE_WORD]!;
+      keys!.response.sign(arena.bytes, start, end, expected, 0);
+      return Buffer.compare(expected, arena.bytes.slice(end, end + FRAME_MAC_SIZE)) !== 0;
+    });
+    t.equal(differing.length, 0);
+    work.close();
   });
 }
 
