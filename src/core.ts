@@ -37,7 +37,6 @@ import type { Metrics } from "./metrics.js";
 import { refuseAtOnce } from "./refuse-at-once.js";
 import { beginResponse, refusalFrame, responseFrameSize } from "./responses.js";
 import { SessionKeys } from "./session-keys.js";
-import type { JournalStore } from "./storage.js";
 import { UseTokens } from "./use-batch.js";
 import type { KeyVault } from "./vault.js";
 
@@ -47,10 +46,18 @@ const KEY_PAIRS_MAX = 16_384;
 const SLICE_WORK = 4096;
 const FRAME_WORK = 3;
 
+/** What makes blocks durable, one at a time. */
+export interface BlockSink {
+  /** Appends a block; resolves when it is on disk. `bytes` must stay as they are until then. */
+  append(firstPosition: number, bytes: Uint8Array): Promise<void>;
+  /** Looks whether that is so, of which the event loop may learn later. */
+  poll(): void;
+}
+
 export interface CoreParts {
   config: Config;
   engine: Engine;
-  journal: JournalStore;
+  journal: BlockSink;
   vault: KeyVault;
   metrics: Metrics;
   host: Host;
@@ -83,8 +90,6 @@ export class Core implements CommandSink {
   private committing: PendingBlock | null = null;
   private spareBlock: PendingBlock | null;
   private scheduled = false;
-  /** A block was put, and its write begins in a turn of the event loop that is still to come. */
-  private starting = false;
   private stopping = false;
   private boundaryTasks: (() => void)[] = [];
   private idleWaiters: (() => void)[] = [];
@@ -125,7 +130,7 @@ export class Core implements CommandSink {
     if (size > this.parts.config.terminals.frameSizeMax) return FRAME_PROBLEM.TOO_LARGE;
     if (this.admission.refuses(this.inFlight)) {
       // What was taken does not wait for the rest to be refused, and may be refused itself.
-      if (this.scheduled && !this.starting) this.turn();
+      if (this.scheduled) this.turn();
       if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, bytes, this.parts);
     }
     const { arena } = this.receiving;
@@ -218,10 +223,6 @@ export class Core implements CommandSink {
   private readonly turn = (): void => {
     this.scheduled = false;
     if (this.verifying !== null) return;
-    if (this.starting) {
-      this.schedule();
-      return;
-    }
     this.openBlock();
     if (this.stalled !== null) {
       this.decideBatch(this.stalled, this.resumeAt);
@@ -403,7 +404,6 @@ export class Core implements CommandSink {
     this.filling = this.spareBlock!;
     this.spareBlock = null;
     this.committing = block;
-    this.starting = true;
     const writer = engine.seal();
     block.lastPosition = engine.state.registers.position;
     for (const task of this.boundaryTasks.splice(0)) task();
@@ -414,16 +414,14 @@ export class Core implements CommandSink {
     journal
       .append(writer.firstPosition, writer.bytes.subarray(0, writer.size))
       .then(() => this.durable(block), this.commitFailed);
-    // lmdb begins to write in an immediate of its own, which this one follows.
-    host.soon(this.started);
+    // A turn of the event loop that reads much takes longer than a commit.
+    host.soon(this.look);
     const pooled = this.macs.sign(block);
     if (pooled === null) block.signed = true;
     else pooled.then(() => this.signed(block), this.poolFailed);
   }
 
-  private readonly started = (): void => {
-    this.starting = false;
-  };
+  private readonly look = (): void => this.parts.journal.poll();
 
   private signed(block: PendingBlock): void {
     block.signed = true;

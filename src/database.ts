@@ -37,6 +37,10 @@ export interface Database<K extends number | string> {
   remove(key: K): Write;
   /** Makes the writes of `action` visible together or not at all. */
   transaction(action: () => unknown): Write;
+  /** As `transaction`; on disk when it returns, and throws when it may not be. */
+  transactionSync(action: () => void): unknown;
+  /** Reads from now on see what has been written by now, by other threads, too. */
+  resetReadTxn(): void;
   /** From `start` on, `end` not included; numbers come before strings. */
   getRange(range: KeyRange<K>): Iterable<{ key: K; value: Buffer }>;
   getKeys(range: KeyRange<K>): Iterable<K>;

@@ -10,6 +10,7 @@ import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { type Host, systemHost } from "./host.js";
+import { JournalWriter } from "./journal-writer.js";
 import { loadBeside } from "./load-beside.js";
 import { Metrics } from "./metrics.js";
 import { newEngine, recover } from "./recover.js";
@@ -55,6 +56,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   const metrics = new Metrics();
   const journal = new JournalStore(config.data);
   const tables = new TableStore(config.data);
+  let writer: JournalWriter | null = null;
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     options.opening?.({ metrics, vaultKeys });
@@ -64,7 +66,9 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     const { checkpointPosition, blocksReplayed } = recovery;
     await journal.confirm().catch(stopUnwritten);
     const host = systemHost(options.clock);
-    const core = new Core({ config, engine, journal, vault, metrics, host });
+    writer = await JournalWriter.open(config.data, config.journal.blockSizeMax);
+    const sink = writer;
+    const core = new Core({ config, engine, journal: sink, vault, metrics, host });
     await core.macs.calibrate();
     const checkpointer = new Checkpointer(engine, core, tables, metrics, host, checkpointPosition);
     return {
@@ -85,11 +89,13 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
         await checkpointer.last(config.journal.commitSecondsMax);
         await core.close();
         vault.close();
+        await sink.close();
         await Promise.all([journal.close(), tables.close()]);
         lock.release();
       },
     };
   } catch (error) {
+    await writer?.close();
     await Promise.all([journal.close(), tables.close()]);
     lock.release();
     throw error;

@@ -42,6 +42,14 @@ export class JournalStore {
     return durable(this.blocks.put(firstPosition, bytes));
   }
 
+  /** As `append`, and waits for the disk: for a thread that has nothing else to do. */
+  appendSync(firstPosition: number, bytes: Uint8Array): void {
+    // What the action returned would be waited for: a promise, and the commit would come with it.
+    this.blocks.transactionSync(() => {
+      this.blocks.put(firstPosition, bytes);
+    });
+  }
+
   /**
    * Puts on disk what was found. A process that was killed may have left blocks in the kernel's
    * memory only, and a checkpoint must not come to the disk before its blocks. One durable write
@@ -56,12 +64,14 @@ export class JournalStore {
 
   /** Blocks from the one that holds `position` on, in order. */
   *from(position: number): Generator<Uint8Array> {
+    this.blocks.resetReadTxn();
     const first = this.keyOf(position) ?? position;
     for (const { value } of this.blocks.getRange({ start: first })) yield aligned(value);
   }
 
   /** The block that holds `position`, or null. */
   blockOf(position: number): Uint8Array | null {
+    this.blocks.resetReadTxn();
     const key = this.keyOf(position);
     const value = key === null ? undefined : this.blocks.get(key);
     return value === undefined ? null : aligned(value);

@@ -126,6 +126,12 @@ export class FalseDatabase implements Database<Key> {
     return transaction.put;
   }
 
+  transactionSync(): never {
+    throw new Error("only a thread of a real process waits for its disk");
+  }
+
+  resetReadTxn(): void {}
+
   *getRange(range: KeyRange<Key>): Generator<{ key: Key; value: Buffer }> {
     for (const key of this.getKeys(range)) yield { key, value: this.file.visible.get(key)! };
   }

@@ -4,7 +4,7 @@
 import type { Engine } from "../../engine/engine.js";
 import { Checkpointer } from "../../src/checkpointer.js";
 import type { CommandBatch, CommandResult } from "../../src/command-sink.js";
-import { Core } from "../../src/core.js";
+import { type BlockSink, Core } from "../../src/core.js";
 import type { Database, OpenDatabase } from "../../src/database.js";
 import type { Reply } from "../../src/frame-slot.js";
 import { Metrics } from "../../src/metrics.js";
@@ -78,7 +78,12 @@ export class Life {
     const { engine, host, checkpointPosition } = this;
     const metrics = new Metrics();
     const { sliceWork } = this.world.plan;
-    const core = new Core({ config, engine, journal, vault, metrics, host, sliceWork });
+    const sink: BlockSink = {
+      append: (firstPosition, bytes) => journal.append(firstPosition, bytes),
+      // What the false disk has done is told by events only.
+      poll: () => {},
+    };
+    const core = new Core({ config, engine, journal: sink, vault, metrics, host, sliceWork });
     this.countSlices(core as unknown as Slicing);
     this.core = core;
     const position = checkpointPosition;

@@ -1,0 +1,36 @@
+// The thread of the journal's writer: writes the block that lies in shared memory, says so there
+// and by a message, and waits for the next one. It waits on a word and not in its event loop, so
+// nothing in this thread may hang on events, promises or timers.
+
+import { parentPort, workerData } from "node:worker_threads";
+import {
+  DONE_WORD,
+  FAILED_WORD,
+  type JournalWriterData,
+  ORDERS_WORD,
+  SIZE_END,
+  SIZE_WORD,
+} from "./journal-writer.js";
+import { JournalStore } from "./storage.js";
+
+const { folder, words, position, bytes } = workerData as JournalWriterData;
+const store = new JournalStore(folder);
+/** What lmdb is given: of shared memory it reads no value. */
+const block = Buffer.alloc(bytes.length);
+let done = 0;
+parentPort!.postMessage(done);
+for (;;) {
+  Atomics.wait(words, ORDERS_WORD, done);
+  const size = words[SIZE_WORD]!;
+  if (size === SIZE_END) break;
+  try {
+    block.set(bytes.subarray(0, size));
+    store.appendSync(position[0]!, block.subarray(0, size));
+  } catch {
+    words[FAILED_WORD] = 1;
+  }
+  done = (done + 1) | 0;
+  Atomics.store(words, DONE_WORD, done);
+  parentPort!.postMessage(done);
+}
+await store.close();

@@ -1,0 +1,117 @@
+// The journal's writer: a thread of its own that makes one block after another durable. The block
+// is handed over in shared memory, so its commit begins at once, whatever the event loop of the
+// main thread still has to do, and the main thread can look whether it is done without waiting for
+// its event loop either.
+
+import { Worker } from "node:worker_threads";
+import { assert } from "../protocol/assert.js";
+import type { BlockSink } from "./core.js";
+
+/** Words of the memory that both threads see. */
+export const ORDERS_WORD = 0;
+export const DONE_WORD = 1;
+export const SIZE_WORD = 2;
+export const FAILED_WORD = 3;
+const WORD_COUNT = 4;
+/** In SIZE_WORD, in place of a block's size: the thread is to end. */
+export const SIZE_END = -1;
+
+/** What the thread is given: a block is in `bytes`, its size in SIZE_WORD. */
+export interface JournalWriterData {
+  folder: string;
+  words: Int32Array;
+  /** The block's first position. */
+  position: Float64Array;
+  bytes: Uint8Array;
+}
+
+interface Waiting {
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class JournalWriter implements BlockSink {
+  private readonly words = new Int32Array(new SharedArrayBuffer(WORD_COUNT * 4));
+  private readonly position = new Float64Array(new SharedArrayBuffer(8));
+  private readonly bytes: Uint8Array;
+  private readonly worker: Worker;
+  private orders = 0;
+  private waiting: Waiting | null = null;
+  private failure: Error | null = null;
+
+  private constructor(folder: string, blockSizeMax: number) {
+    this.bytes = new Uint8Array(new SharedArrayBuffer(blockSizeMax));
+    const { words, position, bytes } = this;
+    const data: JournalWriterData = { folder, words, position, bytes };
+    const url = new URL("./journal-worker.js", import.meta.url);
+    this.worker = new Worker(url, { workerData: data });
+  }
+
+  /** Starts the thread on the journal in `folder`; resolves when it can take a block. */
+  static async open(folder: string, blockSizeMax: number): Promise<JournalWriter> {
+    const writer = new JournalWriter(folder, blockSizeMax);
+    const { worker } = writer;
+    await new Promise<void>((resolve, reject) => {
+      worker.once("message", resolve);
+      worker.on("error", (error) => reject(writer.ended(error)));
+      worker.on("exit", () => reject(writer.ended(new Error("the journal's thread has ended"))));
+    });
+    worker.on("message", () => writer.poll());
+    return writer;
+  }
+
+  /**
+   * Appends a block; resolves when it is on disk, rejects when it may not be: then no later one
+   * is taken. One at a time. `bytes` is copied.
+   */
+  append(firstPosition: number, bytes: Uint8Array): Promise<void> {
+    assert(this.waiting === null, "one block is written at a time");
+    if (this.failure !== null) return Promise.reject(this.failure);
+    this.bytes.set(bytes);
+    this.position[0] = firstPosition;
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject };
+      this.order(bytes.length);
+    });
+  }
+
+  /** Looks whether the block is on disk, of which the event loop may learn later. */
+  poll(): void {
+    const { waiting, words } = this;
+    if (waiting === null || Atomics.load(words, DONE_WORD) !== this.orders) return;
+    this.waiting = null;
+    if (words[FAILED_WORD] === 0) {
+      waiting.resolve();
+      return;
+    }
+    this.failure = new Error("the journal could not be written");
+    waiting.reject(this.failure);
+  }
+
+  /** Ends the thread; to be called when nothing is being written. */
+  async close(): Promise<void> {
+    assert(this.waiting === null, "no block is being written");
+    if (this.failure !== null) {
+      await this.worker.terminate();
+      return;
+    }
+    const ended = new Promise((resolve) => this.worker.once("exit", resolve));
+    this.order(SIZE_END);
+    await ended;
+  }
+
+  private order(size: number): void {
+    this.words[SIZE_WORD] = size;
+    this.orders = (this.orders + 1) | 0;
+    Atomics.store(this.words, ORDERS_WORD, this.orders);
+    Atomics.notify(this.words, ORDERS_WORD);
+  }
+
+  /** The thread is gone, and with it what it was writing. */
+  private ended(error: Error): Error {
+    this.failure ??= error;
+    this.waiting?.reject(error);
+    this.waiting = null;
+    return error;
+  }
+}

@@ -1,0 +1,84 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
+import t, { type Test } from "tap";
+import { JournalWriter } from "../src/journal-writer.js";
+import { JournalStore } from "../src/storage.js";
+
+const BLOCK_SIZE_MAX = 4096;
+const POLL_MS = 5000;
+
+function folderFor(test: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), "tongka-writer-"));
+  test.teardown(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** A block like no other, of `size` bytes. */
+function blockOf(position: number, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => position * 7 + i);
+}
+
+t.test("what was appended is in the journal, byte for byte, also after a restart", async (t) => {
+  const folder = folderFor(t);
+  const store = new JournalStore(folder);
+  const writer = await JournalWriter.open(folder, BLOCK_SIZE_MAX);
+  const sizes = new Map([
+    [1, 1],
+    [2, BLOCK_SIZE_MAX],
+    [9, 129],
+  ]);
+  for (const [position, size] of sizes) {
+    // A snapshot that knows nothing of the block, taken in the same turn of the event loop.
+    t.equal(store.blockOf(position)?.length === size, false);
+    const bytes = blockOf(position, size);
+    const done = writer.append(position, bytes);
+    bytes.fill(0);
+    await done;
+    t.same(Uint8Array.from(store.blockOf(position)!), blockOf(position, size));
+  }
+  await writer.close();
+  await store.close();
+  const restarted = new JournalStore(folder, true);
+  const found = [...restarted.from(1)].map((bytes) => Uint8Array.from(bytes));
+  t.same(
+    found,
+    [...sizes].map(([position, size]) => blockOf(position, size)),
+  );
+  await restarted.close();
+});
+
+t.test("a look tells that a block is on disk before the event loop does", async (t) => {
+  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  let done = false;
+  const appended = writer.append(1, blockOf(1, 100)).then(() => {
+    done = true;
+  });
+  const end = performance.now() + POLL_MS;
+  while (!done && performance.now() < end) {
+    writer.poll();
+    await null;
+  }
+  t.ok(done, "no turn of the event loop was taken meanwhile");
+  await appended;
+  await writer.close();
+});
+
+t.test("when the thread is gone no block is taken, and none is left waiting", async (t) => {
+  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  await writer.append(1, blockOf(1, 100));
+  const { worker } = writer as unknown as { worker: Worker };
+  const ended = worker.terminate();
+  await t.rejects(writer.append(2, blockOf(2, 100)), /thread has ended/);
+  await ended;
+  await t.rejects(writer.append(3, blockOf(3, 100)), /thread has ended/);
+  await writer.close();
+});
+
+t.test("a journal that cannot be opened is an error at once", async (t) => {
+  const folder = join(folderFor(t), "data");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "journal"), "a file");
+  await t.rejects(JournalWriter.open(folder, BLOCK_SIZE_MAX));
+});
