@@ -6,6 +6,7 @@ import { Child } from "./child.js";
 import { COMMIT_SIZE, commitLatencies } from "./commit.js";
 import type { Disturbance, DisturbOptions } from "./disturb.js";
 import { makeFrames } from "./frames.js";
+import { onOwnCore } from "./own-core.js";
 import { type PacedFigures, pacedFrameCount, runPaced } from "./paced.js";
 import { Server } from "./server.js";
 import { openTerminals } from "./terminal.js";
@@ -120,7 +121,9 @@ async function pacedPhase(
     const warmUpMs = warmUp * 1000;
     setTimeout(started, warmUpMs);
     const load = { terminals, messages, rate, warmUpMs, overload: true };
-    const paced = await server.underLoad(() => runPaced(load));
+    const { pid } = server.host.ready;
+    const go = () => server.underLoad(() => runPaced(load));
+    const paced = await onOwnCore(pid, (line) => run.say(line), go);
     const uses = frameCount * PACED_TERMINALS - paced.result.refused;
     if (paced.approved !== uses) throw new Error(`${paced.approved} of ${uses} were approved`);
     return paced.result;

@@ -409,6 +409,7 @@ export class Core implements CommandSink {
     for (const task of this.boundaryTasks.splice(0)) task();
     block.startedMs = host.monotonicMs();
     block.idleMs = host.idleMs();
+    this.admission.began(block.startedMs, block.idleMs);
     metrics.observeBatch(block.records);
     metrics.countJournalBytes(writer.size);
     journal

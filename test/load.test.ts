@@ -49,10 +49,10 @@ interface Blocks {
 }
 
 /** A second of blocks, one every 10 ms. */
-function blocks(admission: Admission, fromMs: number, each: Blocks): number {
+function blocks(admission: Admission, fromMs: number, each: Blocks, forMs = 1000): number {
   const { waitMs, commitMs = 0.5, idleMs = 0, reached } = each;
   let nowMs = fromMs;
-  for (; nowMs < fromMs + 1000; nowMs += 10) {
+  for (; nowMs < fromMs + forMs; nowMs += 10) {
     if (reached) admission.refuses(MOST);
     admission.answered(waitMs, { commitMs, idleMs }, nowMs);
   }
@@ -68,7 +68,7 @@ t.test("admission: late answers lower the bound only when it was reached", async
   t.notOk(slow.refuses(8000), "slow answers alone refuse nobody");
   const nowMs = blocks(admission, 0, { waitMs: 100, reached: true });
   t.ok(admission.refuses(300), "overload does");
-  t.notOk(admission.refuses(200), "but some are always taken");
+  t.notOk(admission.refuses(60), "but some are always taken");
   blocks(admission, nowMs, { waitMs: 1, reached: false });
   t.notOk(admission.refuses(8000), "and a second later it is over");
 });
@@ -115,6 +115,43 @@ t.test("admission: a busy core does not take its own lateness for the disk's", a
   const nowMs = blocks(admission, 0, { waitMs: 12, commitMs: 4, reached: false });
   blocks(admission, nowMs, { waitMs: 12, commitMs: 4, reached: true });
   t.ok(admission.refuses(300), "commits that it learns of late are not slow");
+});
+
+t.test("admission: what a frame waited before it was taken counts", async (t) => {
+  const turns = (admission: Admission, turnMs: number, idleMs: number) => {
+    for (let i = 1; i <= 100; i++) {
+      admission.refuses(MOST);
+      admission.began(i * turnMs, i * idleMs);
+      admission.answered(2, BUSY, i * turnMs + 2);
+    }
+  };
+  const long = new Admission(MOST, ANSWER_MS);
+  turns(long, 20, 0);
+  t.ok(long.refuses(300), "answers soon after long turns of the event loop are late");
+  const idle = new Admission(MOST, ANSWER_MS);
+  turns(idle, 20, 19);
+  t.notOk(idle.refuses(8000), "what the core had nothing to do is no turn");
+});
+
+t.test("admission: when the core has time to spare again, it is soon as it was", async (t) => {
+  const rest: Blocks = { waitMs: 1, idleMs: 8, reached: false };
+  const admission = new Admission(MOST, ANSWER_MS);
+  const nowMs = blocks(admission, 0, { waitMs: 100, reached: true });
+  blocks(admission, nowMs, rest, 300);
+  t.notOk(admission.refuses(8000));
+  const busy = new Admission(MOST, ANSWER_MS);
+  blocks(busy, 0, { waitMs: 100, reached: true });
+  blocks(busy, nowMs, { ...rest, idleMs: 0 }, 300);
+  t.ok(busy.refuses(8000), "a core that is busy is not asked for so much at once");
+});
+
+t.test("admission: blocks longer than a moment lower the bound, too", async (t) => {
+  const admission = new Admission(MOST, ANSWER_MS);
+  for (let i = 1; i <= 6; i++) {
+    admission.refuses(MOST);
+    admission.answered(150, BUSY, i * 150);
+  }
+  t.ok(admission.refuses(300));
 });
 
 t.test("admission: never more than memory has room for", async (t) => {

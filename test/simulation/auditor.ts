@@ -12,7 +12,7 @@ import { hexOf } from "./wire.js";
 
 const MANAGEMENT = 0x0800;
 /** Records that may be in flight whatever the load (protocol/README.md, limits). */
-const ALWAYS_TAKEN = 256;
+const ALWAYS_TAKEN = 64;
 const AUTHORIZATION_AT = 24;
 
 /** A response as the auditor reads it. */
