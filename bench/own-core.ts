@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 
-/** Does `work` on a core of its own, where there are two and `taskset` (util-linux) is installed. */
+/** Does `work` on a core of its own, where there are two and `taskset` (util-linux) is there. */
 export async function onOwnCore<Result>(
   serverPid: number,
   say: (line: string) => void,

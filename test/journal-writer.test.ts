@@ -1,3 +1,5 @@
+// The journal's writer: a real thread on a real folder. What its crashes leave is test/crash's.
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
