@@ -20,7 +20,12 @@ const block = Buffer.alloc(bytes.length);
 let done = 0;
 parentPort!.postMessage(done);
 for (;;) {
-  Atomics.wait(words, ORDERS_WORD, done);
+  const order = Atomics.load(words, ORDERS_WORD);
+  if (order === done) {
+    // It may also end without a new block: by the wake-up for one that was seen before it slept.
+    Atomics.wait(words, ORDERS_WORD, done);
+    continue;
+  }
   const size = words[SIZE_WORD]!;
   if (size === SIZE_END) break;
   try {
@@ -29,7 +34,7 @@ for (;;) {
   } catch {
     words[FAILED_WORD] = 1;
   }
-  done = (done + 1) | 0;
+  done = order;
   Atomics.store(words, DONE_WORD, done);
   parentPort!.postMessage(done);
 }

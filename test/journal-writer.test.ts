@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
-import { JournalWriter } from "../src/journal-writer.js";
+import { DONE_WORD, JournalWriter, ORDERS_WORD } from "../src/journal-writer.js";
 import { JournalStore } from "../src/storage.js";
 
 const BLOCK_SIZE_MAX = 4096;
@@ -65,6 +65,24 @@ t.test("a look tells that a block is on disk before the event loop does", async 
   t.ok(done, "no turn of the event loop was taken meanwhile");
   await appended;
   await writer.close();
+});
+
+t.test("a wake-up that comes late writes nothing, and nobody waits without end", async (t) => {
+  const folder = folderFor(t);
+  const writer = await JournalWriter.open(folder, BLOCK_SIZE_MAX);
+  const { words } = writer as unknown as { words: Int32Array };
+  for (let position = 1; position <= 20; position++) {
+    const end = performance.now() + POLL_MS;
+    // As when the main thread is held up between its order and the wake-up for it.
+    while (Atomics.notify(words, ORDERS_WORD) === 0 && performance.now() < end);
+    t.ok(performance.now() < end, "the thread sleeps");
+    await writer.append(position, blockOf(position, 100));
+    t.equal(words[DONE_WORD], position, "one block, written once");
+  }
+  await writer.close();
+  const store = new JournalStore(folder, true);
+  t.equal(store.count, 20);
+  await store.close();
 });
 
 t.test("when the thread is gone no block is taken, and none is left waiting", async (t) => {
