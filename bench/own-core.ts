@@ -12,13 +12,12 @@ export async function onOwnCore<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   const last = availableParallelism() - 1;
-  const parted =
-    last > 0 && bind(serverPid, last === 1 ? "0" : `0-${last - 1}`) && bind(process.pid, `${last}`);
-  if (!parted) say("the load generator has no core of its own: two and taskset are needed");
   try {
+    const parted = last > 0 && bind(process.pid, `${last}`) && bind(serverPid, `0-${last - 1}`);
+    if (!parted) say("the load generator has no core of its own: two and taskset are needed");
     return await work();
   } finally {
-    if (parted) for (const pid of [serverPid, process.pid]) bind(pid, `0-${last}`);
+    for (const pid of [serverPid, process.pid]) bind(pid, `0-${last}`);
   }
 }
 
