@@ -4,6 +4,7 @@
 import { type Measurement, Run, type Settings, type Skipped } from "./case.js";
 import { CASES } from "./cases.js";
 import { Child, childOptions, serveParent } from "./child.js";
+import { watchSteal } from "./steal.js";
 
 interface CaseOptions {
   name: string;
@@ -35,7 +36,10 @@ if (process.argv[1] === import.meta.filename) {
     null,
     {
       run: async (): Promise<CaseResult> => {
+        const steal = watchSteal();
         await bench.run(run);
+        const text = "of the processors' time, which the host gave to other machines meanwhile";
+        run.record({ name: "steal", text, value: steal(), unit: "%" });
         return { measurements: run.measurements, skipped: run.skipped };
       },
     },

@@ -11,6 +11,7 @@ import { CASES } from "../bench/cases.js";
 import { mediansPage, readRuns } from "../bench/medians.js";
 import { reportPage, reportPicture } from "../bench/report.js";
 import { type Results, resultsOf } from "../bench/results.js";
+import { processorTimes, stealBetween } from "../bench/steal.js";
 import { caseLines, headLine } from "../bench/table.js";
 import { panOf, writeCardBlock } from "../bench/world.js";
 import { PAN_BLOCK_SIZE, PAN_KIND_CARD, panValid, writePanBlock } from "../protocol/pan.js";
@@ -66,9 +67,10 @@ t.test("every case measures", { timeout: DEADLINE_MS }, async (t) => {
     const measurements = results.cases.filter(ofCase);
     const skipped = results.skipped.filter(ofCase);
     const names = measurements.map((each) => each.name);
-    const missing = EXPECTED[name]!.map((each) => (each === "" ? name : `${name}/${each}`)).filter(
-      (each) => !names.includes(each),
-    );
+    const expected = [...EXPECTED[name]!, "steal"];
+    const missing = expected
+      .map((each) => (each === "" ? name : `${name}/${each}`))
+      .filter((each) => !names.includes(each));
     t.same(missing, [], name);
     t.equal(new Set(names).size, names.length, `${name} names each figure once`);
     for (const each of measurements) {
@@ -85,6 +87,16 @@ t.test("every case measures", { timeout: DEADLINE_MS }, async (t) => {
   t.match(headLine(results), /scale 0.001: no figures to quote/);
   t.match(reportPage(results), /<svg .*Uses a second.*Latency by percentile.*<table>/s);
   t.notMatch(reportPage(results) + reportPicture(results), /NaN|undefined|Infinity|<script|https:/);
+});
+
+t.test("steal is what the host kept of the processors' time", (t) => {
+  // Guests' time, behind it, is in user and nice already.
+  const before = processorTimes("cpu  100 0 50 800 10 0 0 40 7 0\ncpu0 1 2\n");
+  const after = processorTimes("cpu  160 0 60 800 10 0 0 70 9 0\n");
+  t.equal(stealBetween(before, after), 30);
+  t.equal(stealBetween(before, before), 0);
+  t.equal(processorTimes().length, before.length, "and the kernel here has it");
+  t.end();
 });
 
 t.test("runs are put together by their medians, and only such as belong together", (t) => {

@@ -1,5 +1,6 @@
 // The load tests by their names, in the order in which they run.
 
+import { watchSteal } from "../../bench/steal.js";
 import { CONNECTIONS_CASE } from "./connections-case.js";
 import { OVERLOAD, OVERLOAD_SINGLE } from "./overload-case.js";
 import { type Amount, type LoadCase, Report } from "./report.js";
@@ -21,6 +22,8 @@ export async function runLoadCase(
   say: (line: string) => void,
 ): Promise<Report> {
   const report = new Report(loadCase.name, (line) => say(`${loadCase.name}: ${line}`));
+  const steal = watchSteal();
   await loadCase.run(report, amount);
+  report.figure("steal by the host", steal(), "%");
   return report;
 }
