@@ -3,10 +3,11 @@
 // limits.recordsInFlightMax bounds memory, not time: when more is offered than can be answered, a
 // queue of that length makes every answer late. So the wait of each block is watched, and the bound
 // follows it: records in flight = rate of answers x time of an answer. A frame has waited before it
-// was taken, too, in the kernel, for about as long as a turn of the event loop: that counts.
+// was taken, too, in the kernel, for the rest of a turn of the event loop: as long as the core was
+// late to see its commit done.
 // The twist: late is not overloaded. A slow commit, a cold start or a slow machine makes answers
 // late, too, and to refuse would help nobody. The bound falls only when it was reached, most blocks
-// of a window were late, and the core had no time to spare while they were committed.
+// of a window were late, commits aside, and the core had no time to spare in it.
 
 import { assert } from "../protocol/assert.js";
 
@@ -22,12 +23,16 @@ const RISE = 1.5;
 const SPARE_RISE = 4;
 /** Part of the time aimed at below which there is room for more. */
 const EASY_PART = 0.7;
-/** Part of a window that the core waits for commits, doing nothing, when it has time to spare. */
+/** Part of a window that the core has nothing to do when it has time to spare. */
 const SPARE_PART = 0.2;
 
-/** How long a block's commit took, and how much of that the core had nothing to do. */
-interface CommitTimes {
+/** What a block tells when it is answered. */
+interface BlockTimes {
+  /** Its first frame waited as long for its answer, from when it came. */
+  waitMs: number;
+  /** Its commit took as long on the disk, however late the core learnt of it. */
   commitMs: number;
+  /** How long the core has had nothing to do, until now and ever since. */
   idleMs: number;
 }
 
@@ -40,24 +45,18 @@ export class Admission {
   private blocks = 0;
   private late = 0;
   private soon = 0;
-  private waitMsMin = Number.POSITIVE_INFINITY;
-  /** The shortest commit of this window, and what one is thought to take. */
-  private commitMsMin = Number.POSITIVE_INFINITY;
-  private diskMs = 0;
-  /** How long the core had nothing to do while the blocks of this window were committed. */
-  private idleMs = 0;
+  private coreMsMin = Number.POSITIVE_INFINITY;
+  /** How long the last commit took. */
+  private commitMs = 0;
+  /** How long the core had had nothing to do when this window began. */
+  private idleMsThen = 0;
   /** Whether the bound was reached in this window. */
   private reached = false;
-  /** When the last commit began, and how long the core had had nothing to do until then. */
-  private beganMs = 0;
-  private idleMsThen = 0;
-  /** What the core did between the last two commits: the turn of the event loop, milliseconds. */
-  private turnMs = 0;
 
-  /** `most` is the bound of memory, `ownMs` the time aimed at, the disk aside. */
+  /** `most` is the bound of memory, `answerMs` the time aimed at, commits aside. */
   constructor(
     private readonly most: number,
-    private readonly ownMs: number,
+    private readonly answerMs: number,
   ) {
     this.least = Math.min(RECORDS_LEAST, most);
     this.start = Math.min(RECORDS_START, most);
@@ -71,52 +70,39 @@ export class Admission {
     return true;
   }
 
-  /** Tells that a commit begins; `idleMs` is how long the core has had nothing to do until now. */
-  began(nowMs: number, idleMs: number): void {
-    this.turnMs = nowMs - this.beganMs - (idleMs - this.idleMsThen);
-    this.beganMs = nowMs;
-    this.idleMsThen = idleMs;
-  }
-
   /**
-   * Tells how long the first frame of a block has waited for its answer, now that it leaves. It
-   * waits for its commit and for the one before, whatever the load: a slow disk is not overload.
+   * Tells of a block whose answers leave. Its first frame waits for its commit and for the one
+   * before, whatever the load: a slow disk is not overload.
    */
-  answered(sinceTakenMs: number, { commitMs, idleMs }: CommitTimes, nowMs: number): void {
-    const waitMs = this.turnMs + sinceTakenMs;
-    const answerMs = this.ownMs + 2 * this.diskMs;
+  answered({ waitMs, commitMs, idleMs }: BlockTimes, nowMs: number): void {
+    const coreMs = waitMs - commitMs - this.commitMs;
+    this.commitMs = commitMs;
     this.blocks++;
-    if (waitMs > answerMs) this.late++;
-    else if (waitMs < answerMs * EASY_PART) this.soon++;
-    this.waitMsMin = Math.min(this.waitMsMin, waitMs);
-    this.commitMsMin = Math.min(this.commitMsMin, commitMs);
-    this.idleMs += idleMs;
+    if (coreMs > this.answerMs) this.late++;
+    else if (coreMs < this.answerMs * EASY_PART) this.soon++;
+    this.coreMsMin = Math.min(this.coreMsMin, coreMs);
     const windowMs = nowMs - this.windowStartMs;
     if (windowMs < WINDOW_MS || this.blocks < WINDOW_BLOCKS_MIN) return;
-    const spare = this.idleMs > windowMs * SPARE_PART;
-    // A busy core is late to learn of its commits: they took no longer than it seems.
-    this.diskMs = spare ? this.commitMsMin : Math.min(this.diskMs, this.commitMsMin);
-    this.judge(answerMs, spare);
-    this.beginWindow(nowMs);
+    this.judge(idleMs - this.idleMsThen > windowMs * SPARE_PART);
+    this.beginWindow(nowMs, idleMs);
   }
 
-  private judge(answerMs: number, spare: boolean): void {
+  private judge(spare: boolean): void {
     const most = this.blocks / 2;
     if (this.soon > most || (spare && this.reached)) {
       this.limit(spare ? SPARE_RISE : RISE, this.reached ? this.most : this.start);
     } else if (this.late > most && this.reached) {
-      this.limit(Math.min(answerMs / this.waitMsMin, 1 / RISE), this.most);
+      this.limit(Math.min(this.answerMs / this.coreMsMin, 1 / RISE), this.most);
     }
   }
 
-  private beginWindow(nowMs: number): void {
+  private beginWindow(nowMs: number, idleMs: number): void {
     this.windowStartMs = nowMs;
+    this.idleMsThen = idleMs;
     this.blocks = 0;
     this.late = 0;
     this.soon = 0;
-    this.waitMsMin = Number.POSITIVE_INFINITY;
-    this.commitMsMin = Number.POSITIVE_INFINITY;
-    this.idleMs = 0;
+    this.coreMsMin = Number.POSITIVE_INFINITY;
     this.reached = false;
   }
 

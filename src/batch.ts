@@ -69,9 +69,9 @@ export class PendingBlock {
   records = 0;
   lastPosition = 0;
   startedMs = 0;
-  /** How long its commit took, and how much of that the core had nothing to do. */
+  /** How long its commit took on the disk, and how much later the core learnt that it was done. */
   commitMs = 0;
-  idleMs = 0;
+  lateMs = 0;
   signed = false;
   durable = false;
 

@@ -75,11 +75,11 @@ const LIMITS = Type.Object({
     "most records taken and not yet answered; beyond it the answer is 91",
   ),
   answerMs: whole(
-    5,
+    3,
     1,
     60_000,
     "milliseconds",
-    "time aimed at for an answer, the disk aside; under overload no more is taken than that",
+    "time aimed at for an answer, commits aside; under overload no more is taken than that",
   ),
   recordsPerFrameMax: whole(
     FRAME_RECORDS_MAX,

@@ -48,8 +48,11 @@ const FRAME_WORK = 3;
 
 /** What makes blocks durable, one at a time. */
 export interface BlockSink {
-  /** Appends a block; resolves when it is on disk. `bytes` must stay as they are until then. */
-  append(firstPosition: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Appends a block; resolves when it is on disk, with the milliseconds after which it was, however
+   * late one learns of it. `bytes` must stay as they are until then.
+   */
+  append(firstPosition: number, bytes: Uint8Array): Promise<number>;
   /** Looks whether that is so, of which the event loop may learn later. */
   poll(): void;
 }
@@ -408,13 +411,11 @@ export class Core implements CommandSink {
     block.lastPosition = engine.state.registers.position;
     for (const task of this.boundaryTasks.splice(0)) task();
     block.startedMs = host.monotonicMs();
-    block.idleMs = host.idleMs();
-    this.admission.began(block.startedMs, block.idleMs);
     metrics.observeBatch(block.records);
     metrics.countJournalBytes(writer.size);
     journal
       .append(writer.firstPosition, writer.bytes.subarray(0, writer.size))
-      .then(() => this.durable(block), this.commitFailed);
+      .then((commitMs) => this.durable(block, commitMs), this.commitFailed);
     // A turn of the event loop that reads much takes longer than a commit.
     host.soon(this.look);
     const pooled = this.macs.sign(block);
@@ -429,10 +430,10 @@ export class Core implements CommandSink {
     if (block.durable) this.deliver(block);
   }
 
-  private durable(block: PendingBlock): void {
-    block.commitMs = this.parts.host.monotonicMs() - block.startedMs;
-    block.idleMs = this.parts.host.idleMs() - block.idleMs;
-    this.parts.metrics.observeCommitNs(block.commitMs * 1e6);
+  private durable(block: PendingBlock, commitMs: number): void {
+    block.commitMs = commitMs;
+    block.lateMs = this.parts.host.monotonicMs() - block.startedMs - commitMs;
+    this.parts.metrics.observeCommitNs(commitMs * 1e6);
     this.committedPosition = block.lastPosition;
     block.durable = true;
     if (block.signed) this.deliver(block);
@@ -440,11 +441,14 @@ export class Core implements CommandSink {
 
   /** Sends the answers of a block, connection by connection, and lets the next one be committed. */
   private deliver(block: PendingBlock): void {
-    const nowMs = this.parts.host.monotonicMs();
-    const { metrics } = this.parts;
+    const { metrics, host } = this.parts;
+    const nowMs = host.monotonicMs();
     const replies: Reply[] = [];
     const first = block.frames[0];
-    if (first) this.admission.answered(nowMs - first.receivedMs, block, nowMs);
+    if (first) {
+      const waitMs = block.lateMs + nowMs - first.receivedMs;
+      this.admission.answered({ waitMs, commitMs: block.commitMs, idleMs: host.idleMs() }, nowMs);
+    }
     for (const frame of block.frames) {
       const reply = frame.reply!;
       const end = frame.responseStart + frame.responseSize + FRAME_MAC_SIZE;

@@ -7,13 +7,14 @@ import {
   DONE_WORD,
   FAILED_WORD,
   type JournalWriterData,
+  monotonicMs,
   ORDERS_WORD,
   SIZE_END,
   SIZE_WORD,
 } from "./journal-writer.js";
 import { JournalStore } from "./storage.js";
 
-const { folder, words, position, bytes } = workerData as JournalWriterData;
+const { folder, words, position, doneMs, bytes } = workerData as JournalWriterData;
 const store = new JournalStore(folder);
 /** What lmdb is given: of shared memory it reads no value. */
 const block = Buffer.alloc(bytes.length);
@@ -35,6 +36,7 @@ for (;;) {
     words[FAILED_WORD] = 1;
   }
   done = order;
+  doneMs[0] = monotonicMs();
   Atomics.store(words, DONE_WORD, done);
   parentPort!.postMessage(done);
 }

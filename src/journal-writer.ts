@@ -22,17 +22,27 @@ export interface JournalWriterData {
   words: Int32Array;
   /** The block's first position. */
   position: Float64Array;
+  /** When the thread had last made one durable, by `monotonicMs`. */
+  doneMs: Float64Array;
   bytes: Uint8Array;
 }
 
 interface Waiting {
-  resolve: () => void;
+  startedMs: number;
+  resolve: (commitMs: number) => void;
   reject: (error: Error) => void;
+}
+
+/** A clock that all threads of a process share, milliseconds. */
+export function monotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
 }
 
 export class JournalWriter implements BlockSink {
   private readonly words = new Int32Array(new SharedArrayBuffer(WORD_COUNT * 4));
   private readonly position = new Float64Array(new SharedArrayBuffer(8));
+  private readonly doneMs = new Float64Array(new SharedArrayBuffer(8));
   private readonly bytes: Uint8Array;
   private readonly worker: Worker;
   private orders = 0;
@@ -41,8 +51,8 @@ export class JournalWriter implements BlockSink {
 
   private constructor(folder: string, blockSizeMax: number) {
     this.bytes = new Uint8Array(new SharedArrayBuffer(blockSizeMax));
-    const { words, position, bytes } = this;
-    const data: JournalWriterData = { folder, words, position, bytes };
+    const { words, position, doneMs, bytes } = this;
+    const data: JournalWriterData = { folder, words, position, doneMs, bytes };
     const url = new URL("./journal-worker.js", import.meta.url);
     this.worker = new Worker(url, { workerData: data });
   }
@@ -64,13 +74,13 @@ export class JournalWriter implements BlockSink {
    * Appends a block; resolves when it is on disk, rejects when it may not be: then no later one
    * is taken. One at a time. `bytes` is copied.
    */
-  append(firstPosition: number, bytes: Uint8Array): Promise<void> {
+  append(firstPosition: number, bytes: Uint8Array): Promise<number> {
     assert(this.waiting === null, "one block is written at a time");
     if (this.failure !== null) return Promise.reject(this.failure);
     this.bytes.set(bytes);
     this.position[0] = firstPosition;
     return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject };
+      this.waiting = { startedMs: monotonicMs(), resolve, reject };
       this.order(bytes.length);
     });
   }
@@ -81,7 +91,7 @@ export class JournalWriter implements BlockSink {
     if (waiting === null || Atomics.load(words, DONE_WORD) !== this.orders) return;
     this.waiting = null;
     if (words[FAILED_WORD] === 0) {
-      waiting.resolve();
+      waiting.resolve(this.doneMs[0]! - waiting.startedMs);
       return;
     }
     this.failure = new Error("the journal could not be written");

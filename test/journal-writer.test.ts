@@ -10,6 +10,7 @@ import { JournalStore } from "../src/storage.js";
 
 const BLOCK_SIZE_MAX = 4096;
 const POLL_MS = 5000;
+const HELD_UP_MS = 300;
 
 function folderFor(test: Test): string {
   const folder = mkdtempSync(join(tmpdir(), "tongka-writer-"));
@@ -64,6 +65,20 @@ t.test("a look tells that a block is on disk before the event loop does", async 
   }
   t.ok(done, "no turn of the event loop was taken meanwhile");
   await appended;
+  await writer.close();
+});
+
+t.test("a commit takes what the disk takes, however late one looks", async (t) => {
+  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  const { words } = writer as unknown as { words: Int32Array };
+  const startedMs = performance.now();
+  const appended = writer.append(1, blockOf(1, 100));
+  while (Atomics.load(words, DONE_WORD) === 0) Atomics.wait(words, DONE_WORD, 0, 1);
+  const doneMs = performance.now() - startedMs;
+  Atomics.wait(words, DONE_WORD, 1, HELD_UP_MS);
+  const commitMs = await appended;
+  t.ok(commitMs > 0 && commitMs <= doneMs, `${commitMs} of ${doneMs} ms`);
+  t.ok(performance.now() - startedMs >= HELD_UP_MS, "the main thread was held up");
   await writer.close();
 });
 

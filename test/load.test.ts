@@ -36,127 +36,112 @@ t.test("the page names every case", async (t) => {
 
 const MOST = 65_536;
 const ANSWER_MS = 5;
-/** A commit beside a core that works all the while. */
-const BUSY = { commitMs: 0.5, idleMs: 0 };
+const BLOCK_MS = 10;
 
-/** What blocks of some time look like, and whether the bound was reached meanwhile. */
+/** What blocks of some time look like. */
 interface Blocks {
   waitMs: number;
   commitMs?: number;
-  /** Of each commit, what the core had nothing to do. */
+  /** Of the time of each, what the core had nothing to do. */
   idleMs?: number;
+  /** Whether the bound was reached meanwhile. */
   reached: boolean;
 }
 
-/** A second of blocks, one every 10 ms. */
-function blocks(admission: Admission, fromMs: number, each: Blocks, forMs = 1000): number {
-  const { waitMs, commitMs = 0.5, idleMs = 0, reached } = each;
-  let nowMs = fromMs;
-  for (; nowMs < fromMs + forMs; nowMs += 10) {
-    if (reached) admission.refuses(MOST);
-    admission.answered(waitMs, { commitMs, idleMs }, nowMs);
+/** An admission and its clocks. */
+class Driven extends Admission {
+  private nowMs = 0;
+  private idleMs = 0;
+
+  constructor(most = MOST) {
+    super(most, ANSWER_MS);
   }
-  return nowMs;
+
+  /** Blocks for `forMs`, one every `blockMs`. */
+  see(each: Blocks, forMs = 1000, blockMs = BLOCK_MS): void {
+    for (const end = this.nowMs + forMs; this.nowMs < end; this.nowMs += blockMs) {
+      if (each.reached) this.refuses(MOST);
+      this.idleMs += each.idleMs ?? 0;
+      const { waitMs, commitMs = 0.5 } = each;
+      this.answered({ waitMs, commitMs, idleMs: this.idleMs }, this.nowMs);
+    }
+  }
 }
 
 t.test("admission: late answers lower the bound only when it was reached", async (t) => {
-  const admission = new Admission(MOST, ANSWER_MS);
+  const admission = new Driven();
   t.notOk(admission.refuses(8000), "a burst is taken");
   t.ok(admission.refuses(MOST), "not all that memory has room for");
-  const slow = new Admission(MOST, ANSWER_MS);
-  blocks(slow, 0, { waitMs: 100, reached: false });
+  const slow = new Driven();
+  slow.see({ waitMs: 100, reached: false });
   t.notOk(slow.refuses(8000), "slow answers alone refuse nobody");
-  const nowMs = blocks(admission, 0, { waitMs: 100, reached: true });
+  admission.see({ waitMs: 100, reached: true });
   t.ok(admission.refuses(300), "overload does");
   t.notOk(admission.refuses(60), "but some are always taken");
-  blocks(admission, nowMs, { waitMs: 1, reached: false });
+  admission.see({ waitMs: 1, reached: false });
   t.notOk(admission.refuses(8000), "and a second later it is over");
 });
 
 t.test("admission: most blocks of a moment tell, not the soonest one", async (t) => {
-  const admission = new Admission(MOST, ANSWER_MS);
-  for (let nowMs = 0; nowMs < 1000; nowMs += 10) {
-    admission.refuses(MOST);
-    admission.answered(nowMs % 50 === 0 ? 1 : 20, BUSY, nowMs);
-  }
-  t.ok(admission.refuses(300), "one block in time of a few");
-  const moment = new Admission(MOST, ANSWER_MS);
-  for (let nowMs = 0; nowMs < 1000; nowMs += 10) {
-    moment.refuses(MOST);
-    moment.answered(nowMs % 50 === 0 ? 100 : 4, BUSY, nowMs);
-  }
-  t.notOk(moment.refuses(8000), "one late block of a few");
+  const mixed = (most: number, one: number) => {
+    const admission = new Driven();
+    for (let i = 0; i < 100; i++) {
+      admission.see({ waitMs: i % 5 === 0 ? one : most, reached: true }, BLOCK_MS);
+    }
+    return admission;
+  };
+  t.ok(mixed(20, 1).refuses(300), "one block in time of a few");
+  t.notOk(mixed(4, 100).refuses(8000), "one late block of a few");
 });
 
 t.test("admission: what was not asked for does not raise the bound", async (t) => {
-  const quiet = new Admission(MOST, ANSWER_MS);
-  blocks(quiet, 0, { waitMs: 1, reached: false });
+  const quiet = new Driven();
+  quiet.see({ waitMs: 1, reached: false });
   t.ok(quiet.refuses(20_000), "quick answers to few say nothing of many");
-  const busy = new Admission(MOST, ANSWER_MS);
-  blocks(busy, 0, { waitMs: 1, reached: true });
+  const busy = new Driven();
+  busy.see({ waitMs: 1, reached: true });
   t.notOk(busy.refuses(20_000), "quick answers at the bound do");
 });
 
 t.test("admission: a slow disk is no overload", async (t) => {
-  const slow: Blocks = { waitMs: 44, commitMs: 20, idleMs: 8, reached: false };
-  const admission = new Admission(MOST, ANSWER_MS);
-  const nowMs = blocks(admission, 0, slow);
-  blocks(admission, nowMs, { ...slow, reached: true });
+  const slow: Blocks = { waitMs: 44, commitMs: 20, reached: true };
+  const admission = new Driven();
+  admission.see({ ...slow, reached: false });
+  admission.see(slow);
   t.notOk(admission.refuses(8000), "commits take what they take");
-  const late = new Admission(MOST, ANSWER_MS);
-  const thenMs = blocks(late, 0, { waitMs: 100, reached: true });
+  const late = new Driven();
+  late.see({ waitMs: 100, reached: true });
   t.ok(late.refuses(300));
-  blocks(late, thenMs, { ...slow, reached: true });
+  late.see({ ...slow, waitMs: 42 });
   t.notOk(late.refuses(8000), "nor a disk that grew slow under overload");
 });
 
-t.test("admission: a busy core does not take its own lateness for the disk's", async (t) => {
-  const admission = new Admission(MOST, ANSWER_MS);
-  const nowMs = blocks(admission, 0, { waitMs: 12, commitMs: 4, reached: false });
-  blocks(admission, nowMs, { waitMs: 12, commitMs: 4, reached: true });
-  t.ok(admission.refuses(300), "commits that it learns of late are not slow");
-});
-
-t.test("admission: what a frame waited before it was taken counts", async (t) => {
-  const turns = (admission: Admission, turnMs: number, idleMs: number) => {
-    for (let i = 1; i <= 100; i++) {
-      admission.refuses(MOST);
-      admission.began(i * turnMs, i * idleMs);
-      admission.answered(2, BUSY, i * turnMs + 2);
-    }
-  };
-  const long = new Admission(MOST, ANSWER_MS);
-  turns(long, 20, 0);
-  t.ok(long.refuses(300), "answers soon after long turns of the event loop are late");
-  const idle = new Admission(MOST, ANSWER_MS);
-  turns(idle, 20, 19);
-  t.notOk(idle.refuses(8000), "what the core had nothing to do is no turn");
+t.test("admission: a core with time to spare refuses nobody for being late", async (t) => {
+  const admission = new Driven();
+  admission.see({ waitMs: 100, idleMs: 3, reached: true });
+  t.notOk(admission.refuses(8000));
 });
 
 t.test("admission: when the core has time to spare again, it is soon as it was", async (t) => {
-  const rest: Blocks = { waitMs: 1, idleMs: 8, reached: false };
-  const admission = new Admission(MOST, ANSWER_MS);
-  const nowMs = blocks(admission, 0, { waitMs: 100, reached: true });
-  blocks(admission, nowMs, rest, 300);
+  const admission = new Driven();
+  admission.see({ waitMs: 100, reached: true });
+  admission.see({ waitMs: 1, idleMs: 8, reached: false }, 300);
   t.notOk(admission.refuses(8000));
-  const busy = new Admission(MOST, ANSWER_MS);
-  blocks(busy, 0, { waitMs: 100, reached: true });
-  blocks(busy, nowMs, { ...rest, idleMs: 0 }, 300);
+  const busy = new Driven();
+  busy.see({ waitMs: 100, reached: true });
+  busy.see({ waitMs: 1, idleMs: 0, reached: false }, 300);
   t.ok(busy.refuses(8000), "a core that is busy is not asked for so much at once");
 });
 
 t.test("admission: blocks longer than a moment lower the bound, too", async (t) => {
-  const admission = new Admission(MOST, ANSWER_MS);
-  for (let i = 1; i <= 6; i++) {
-    admission.refuses(MOST);
-    admission.answered(150, BUSY, i * 150);
-  }
+  const admission = new Driven();
+  admission.see({ waitMs: 150, reached: true }, 900, 150);
   t.ok(admission.refuses(300));
 });
 
 t.test("admission: never more than memory has room for", async (t) => {
-  const admission = new Admission(8, ANSWER_MS);
-  blocks(admission, 0, { waitMs: 1, reached: true });
+  const admission = new Driven(8);
+  admission.see({ waitMs: 1, reached: true });
   t.ok(admission.refuses(8));
   t.notOk(admission.refuses(7));
 });

@@ -79,7 +79,11 @@ export class Life {
     const metrics = new Metrics();
     const { sliceWork } = this.world.plan;
     const sink: BlockSink = {
-      append: (firstPosition, bytes) => journal.append(firstPosition, bytes),
+      append: async (firstPosition, bytes) => {
+        const startedMs = host.monotonicMs();
+        await journal.append(firstPosition, bytes);
+        return host.monotonicMs() - startedMs;
+      },
       // What the false disk has done is told by events only.
       poll: () => {},
     };

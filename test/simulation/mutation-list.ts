@@ -182,8 +182,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a failed commit is answered",
     file: "src/core.js",
-    from: ".then(() => this.durable(block), this.commitFailed);",
-    to: ".then(() => this.durable(block), () => this.durable(block));",
+    from: ".then((commitMs) => this.durable(block, commitMs), this.commitFailed);",
+    to: ".then((commitMs) => this.durable(block, commitMs), () => this.durable(block, 0));",
   },
   {
     name: "a slice begins a frame too early",
