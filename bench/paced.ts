@@ -26,6 +26,8 @@ export interface PacedLoad {
   delayMs?: number;
   /** Frames that are due before this are sent and answered, but not measured: 0 without it. */
   warmUpMs?: number;
+  /** Frames a second until then; `rate` without it. */
+  warmUpRate?: number;
   /** Whether a frame may be refused with 91: more is offered than can be answered. */
   overload?: boolean;
 }
@@ -37,7 +39,8 @@ export interface PacedFigures {
   refusals: Latencies;
   /** From when a frame was due to when it was sent. */
   lags: Latencies;
-  /** Frames refused with 91, those of the warm-up too. */
+  /** Frames taken, and frames refused with 91; those of the warm-up, too. */
+  accepted: number;
   refused: number;
 }
 
@@ -52,18 +55,24 @@ class Paced {
   private readonly lags = new Latencies();
   private readonly total: number;
   private readonly intervalMs: number;
+  private readonly warmUpMs: number;
+  private readonly warmUpIntervalMs: number;
+  private readonly warmUpCount: number;
   /** Of each frame, whether it has been answered. */
   private readonly answered: Uint8Array[];
   private readonly runLength: number;
   private startMs = 0;
   private next = 0;
-  private answeredCount = 0;
+  private acceptedCount = 0;
   private refusedCount = 0;
 
   constructor(private readonly load: PacedLoad) {
-    const { messages, rate } = load;
+    const { messages, rate, warmUpMs = 0, warmUpRate = rate } = load;
     this.total = messages.length * messages[0]!.count;
     this.intervalMs = 1000 / rate;
+    this.warmUpMs = warmUpMs;
+    this.warmUpIntervalMs = 1000 / warmUpRate;
+    this.warmUpCount = Math.floor(warmUpMs / this.warmUpIntervalMs);
     this.runLength = load.runLength ?? RUN_LENGTH;
     this.answered = messages.map(({ count }) => new Uint8Array(count));
   }
@@ -73,15 +82,18 @@ class Paced {
     return new Promise<void>((resolve, reject) => {
       this.listen(reject);
       this.startMs = performance.now() + (this.load.delayMs ?? 0);
-      const endMs = this.startMs + this.total * this.intervalMs + ANSWER_SECONDS_MAX * 1000;
+      const endMs = this.dueMs(this.total) + ANSWER_SECONDS_MAX * 1000;
       const turn = () => {
         this.sendDue();
-        if (this.answeredCount === this.total) resolve();
+        if (this.acceptedCount + this.refusedCount === this.total) resolve();
         else if (performance.now() > endMs) reject(new Error("answers stayed out"));
         else setImmediate(turn);
       };
       turn();
-    }).then(() => ({ latencies, refusals, lags, refused: this.refusedCount }));
+    }).then(() => {
+      const { acceptedCount: accepted, refusedCount: refused } = this;
+      return { latencies, refusals, lags, accepted, refused };
+    });
   }
 
   private listen(reject: (error: Error) => void): void {
@@ -90,11 +102,13 @@ class Paced {
         const index = bytes.readUInt32LE(start + FRAME_SEQUENCE_OFFSET) - 1;
         if (this.answered[t]![index] !== 0) reject(new Error("a frame was answered twice"));
         this.answered[t]![index] = 1;
-        this.answeredCount++;
-        const dueMs = this.dueMs(t, index);
+        const dueMs = this.dueMs(this.placeOf(t, index));
         if (this.measured(dueMs)) latencies.recordMs(performance.now() - dueMs);
       };
-      terminal.onAnswer = (bytes, start) => take(bytes, start, this.latencies);
+      terminal.onAnswer = (bytes, start) => {
+        this.acceptedCount++;
+        take(bytes, start, this.latencies);
+      };
       terminal.onRefusal = (bytes, start) => {
         this.refusedCount++;
         take(bytes, start, this.refusals);
@@ -107,7 +121,7 @@ class Paced {
   /** Sends what is due, frames of one terminal that stand together in one write. */
   private sendDue(): void {
     const nowMs = performance.now();
-    const due = Math.min(Math.floor((nowMs - this.startMs) / this.intervalMs) + 1, this.total);
+    const due = Math.min(this.dueUntil(nowMs), this.total);
     const { terminals, messages } = this.load;
     while (this.next < due) {
       const run = Math.floor(this.next / this.runLength);
@@ -119,7 +133,7 @@ class Paced {
       const count = end - this.next;
       terminals[t]!.send(bytes.subarray(first * size, (first + count) * size));
       for (let i = this.next; i < end; i++) {
-        const dueMs = this.startMs + i * this.intervalMs;
+        const dueMs = this.dueMs(i);
         if (this.measured(dueMs)) this.lags.recordMs(nowMs - dueMs);
       }
       this.next = end;
@@ -127,13 +141,29 @@ class Paced {
   }
 
   private measured(dueMs: number): boolean {
-    return dueMs - this.startMs >= (this.load.warmUpMs ?? 0);
+    return dueMs - this.startMs >= this.warmUpMs;
   }
 
-  /** When frame `index` of terminal `t` was due. */
-  private dueMs(t: number, index: number): number {
+  /** When frame `place` of all is due. */
+  private dueMs(place: number): number {
+    const { startMs, warmUpMs, warmUpCount } = this;
+    if (place < warmUpCount) return startMs + place * this.warmUpIntervalMs;
+    return startMs + warmUpMs + (place - warmUpCount) * this.intervalMs;
+  }
+
+  /** How many of all are due at `nowMs`. */
+  private dueUntil(nowMs: number): number {
+    const sinceMs = nowMs - this.startMs;
+    if (sinceMs < this.warmUpMs) {
+      return Math.min(Math.floor(sinceMs / this.warmUpIntervalMs) + 1, this.warmUpCount);
+    }
+    return this.warmUpCount + Math.floor((sinceMs - this.warmUpMs) / this.intervalMs) + 1;
+  }
+
+  /** The place among all of frame `index` of terminal `t`. */
+  private placeOf(t: number, index: number): number {
     const run = Math.floor(index / this.runLength) * this.load.terminals.length + t;
-    return this.startMs + (run * this.runLength + (index % this.runLength)) * this.intervalMs;
+    return run * this.runLength + (index % this.runLength);
   }
 }
 

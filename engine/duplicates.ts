@@ -261,7 +261,11 @@ function start(hash: number, stan: number): number {
   return (hash << GROUP_SHIFT) | (stan & GROUP_MASK);
 }
 
+/** Bytes of the index of one date: memory comes to its pages as they are first written. */
+export function usesIndexSize(usesMax: number): number {
+  return 4 * 2 ** Math.ceil(Math.log2(Math.max(usesMax * 2, 1024)));
+}
+
 function newSlots(usesMax: number): Int32Array {
-  const count = 2 ** Math.ceil(Math.log2(Math.max(usesMax * 2, 1024)));
-  return new Int32Array(new SharedArrayBuffer(count * 4));
+  return new Int32Array(new SharedArrayBuffer(usesIndexSize(usesMax)));
 }
