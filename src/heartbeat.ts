@@ -3,7 +3,8 @@
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
-import { type Metrics, monotonicMs } from "./metrics.js";
+import type { Metrics } from "./metrics.js";
+import { monotonicMs } from "./shared-clock.js";
 
 const HEARTBEAT_MS = 500;
 /** The delay is figured anew after this many heartbeats: it shows the last seconds. */

@@ -7,11 +7,11 @@ import {
   DONE_WORD,
   FAILED_WORD,
   type JournalWriterData,
-  monotonicMs,
   ORDERS_WORD,
   SIZE_END,
   SIZE_WORD,
 } from "./journal-writer.js";
+import { monotonicMs } from "./shared-clock.js";
 import { JournalStore } from "./storage.js";
 
 const { folder, words, position, doneMs, bytes } = workerData as JournalWriterData;

@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { assert } from "../protocol/assert.js";
 import type { BlockSink } from "./core.js";
+import { monotonicMs } from "./shared-clock.js";
 
 /** Words of the memory that both threads see. */
 export const ORDERS_WORD = 0;
@@ -31,12 +32,6 @@ interface Waiting {
   startedMs: number;
   resolve: (commitMs: number) => void;
   reject: (error: Error) => void;
-}
-
-/** A clock that all threads of a process share, milliseconds. */
-export function monotonicMs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1000 + nanoseconds / 1e6;
 }
 
 export class JournalWriter implements BlockSink {

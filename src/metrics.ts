@@ -294,9 +294,3 @@ export class Metrics {
     this.slots[start + 1 + bucket]! += count;
   }
 }
-
-/** Milliseconds of the clock that all threads of the process share and nobody sets. */
-export function monotonicMs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e3 + nanoseconds / 1e6;
-}

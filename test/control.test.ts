@@ -10,12 +10,12 @@ import { REASON } from "../protocol/reason.js";
 import { ControlClient } from "../src/control/client.js";
 import { startControl } from "../src/control/control.js";
 import {
-  monotonicMs,
   READY_ALL,
   READY_DRAINING,
   READY_JOURNAL,
   READY_REPLAYED,
 } from "../src/metrics.js";
+import { monotonicMs } from "../src/shared-clock.js";
 
 import {
   ADMIN_TOKEN,

@@ -7,14 +7,8 @@
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
 import { FRAME_PROBLEM_NAMES } from "../../protocol/frame-problem.js";
 import { REASON_NAMES, RESPONSE_CODES } from "../../protocol/reason.js";
-import {
-  GAUGE,
-  HISTOGRAM,
-  type HistogramReading,
-  type Metrics,
-  monotonicMs,
-  READY_ALL,
-} from "../metrics.js";
+import { GAUGE, HISTOGRAM, type HistogramReading, type Metrics, READY_ALL } from "../metrics.js";
+import { monotonicMs } from "../shared-clock.js";
 
 /** What runs: shown as the labels of tongka_build_info. */
 export interface BuildInfo {
