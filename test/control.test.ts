@@ -1,7 +1,7 @@
 // The control plane as a whole: who gets in, what is refused and how, health, faults, and that no
 // number that is sent is seen again.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
@@ -9,12 +9,7 @@ import t from "tap";
 import { REASON } from "../protocol/reason.js";
 import { ControlClient } from "../src/control/client.js";
 import { startControl } from "../src/control/control.js";
-import {
-  READY_ALL,
-  READY_DRAINING,
-  READY_JOURNAL,
-  READY_REPLAYED,
-} from "../src/metrics.js";
+import { READY_ALL, READY_DRAINING, READY_JOURNAL, READY_REPLAYED } from "../src/metrics.js";
 import { monotonicMs } from "../src/shared-clock.js";
 
 import {
@@ -53,6 +48,15 @@ async function post(path: string, body: string, headers: Record<string, string> 
   const response = await fetch(url + path, init);
   return { status: response.status, text: await response.text() };
 }
+
+t.test("its thread has a lower priority than the one that taps wait for", async (t) => {
+  // Nineteenth field of proc_pid_stat(5), counted from behind the name, which may hold blanks.
+  const nice = (path: string) => Number(readFileSync(path, "utf8").split(") ")[1]!.split(" ")[16]);
+  const threads = readdirSync("/proc/self/task").map((id) => nice(`/proc/self/task/${id}/stat`));
+  const own = nice(`/proc/self/task/${process.pid}/stat`);
+  t.equal(threads.filter((each) => each === own + 10).length, 1);
+  t.equal(threads.filter((each) => each === own).length, threads.length - 1);
+});
 
 t.test("every route of the document but health wants the token", async (t) => {
   const response = await fetch(`${url}/v1/openapi.json`);

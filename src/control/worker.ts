@@ -8,6 +8,7 @@ import { createLogger } from "../log.js";
 import { Metrics } from "../metrics.js";
 import { KeyVault } from "../vault.js";
 import { Exposition } from "./exposition.js";
+import { lowerPriority } from "./low-priority.js";
 import { MainThread } from "./main-thread.js";
 import type { ControlContext } from "./route.js";
 import { allRoutes } from "./routes/index.js";
@@ -34,6 +35,7 @@ const server = await createServer({
   log: createLogger("control", data.logLevel, data.logTarget),
 });
 
+lowerPriority();
 parent.on("message", (message) => {
   if (message === CONTROL_STOP) void stop();
 });
