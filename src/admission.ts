@@ -41,7 +41,7 @@ export class Admission {
   private readonly least: number;
   private readonly start: number;
   private windowStartMs = 0;
-  /** Blocks of this window, those that were late, those that were soon, and the shortest wait. */
+  /** Blocks of this window, those late, those soon, and the shortest wait, commits aside. */
   private blocks = 0;
   private late = 0;
   private soon = 0;
@@ -75,7 +75,8 @@ export class Admission {
    * before, whatever the load: a slow disk is not overload.
    */
   answered({ waitMs, commitMs, idleMs }: BlockTimes, nowMs: number): void {
-    const coreMs = waitMs - commitMs - this.commitMs;
+    // A frame that came while the commit before went on has not waited for all of it.
+    const coreMs = Math.max(waitMs - commitMs - this.commitMs, 0);
     this.commitMs = commitMs;
     this.blocks++;
     if (coreMs > this.answerMs) this.late++;

@@ -94,6 +94,15 @@ t.test("admission: most blocks of a moment tell, not the soonest one", async (t)
   t.notOk(mixed(4, 100).refuses(8000), "one late block of a few");
 });
 
+t.test("admission: a block that waited for less than two commits tells nothing more", async (t) => {
+  const admission = new Driven();
+  admission.see({ waitMs: 20, reached: true }, 40);
+  admission.see({ waitMs: 0.7, reached: true }, BLOCK_MS);
+  admission.see({ waitMs: 20, reached: true }, BLOCK_MS);
+  t.ok(admission.refuses(6000), "most were late");
+  t.notOk(admission.refuses(5000), "but it falls by a part, not to the least");
+});
+
 t.test("admission: what was not asked for does not raise the bound", async (t) => {
   const quiet = new Driven();
   quiet.see({ waitMs: 1, reached: false });
