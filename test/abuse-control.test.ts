@@ -5,12 +5,22 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { ADMIN_TOKEN_FILE, createAdminToken, loadAdminToken } from "../src/admin-token.js";
 import { CARD_ROW, Control, PAN } from "./control-requests.js";
 import { rawTcp } from "./raw-terminal.js";
-import { catalogue, clientOf, GATE_FIRST, ITEM_BUS, masterKeyOf, panOf } from "./server-kit.js";
+import {
+  catalogue,
+  clientOf,
+  GATE_FIRST,
+  ITEM_BUS,
+  masterKeyOf,
+  panOf,
+  until,
+} from "./server-kit.js";
 
+const REFUSED_DEADLINE_MS = 10_000;
 const NDJSON_TYPE = { "content-type": "application/x-ndjson" };
 
 const control = new Control(t);
@@ -143,6 +153,35 @@ t.test("API4 resources: bodies, lines, pages, nesting and headers are bounded", 
   });
   t.equal(header.status, 431, "headers of 60 KB");
   control.nothingReached(t);
+});
+
+t.test("API4 resources: after a refused import its connection serves on", async (t) => {
+  const rows = `${JSON.stringify({ cardNumber: "x" })}\n`;
+  const bodies = {
+    "over its size": rows.repeat(150_000),
+    "with a line over its size": `${"x".repeat(1_000_000)}\n${rows}`,
+  };
+  for (const [name, body] of Object.entries(bodies)) {
+    const { socket, ended, received } = rawTcp(control.port);
+    const head = [
+      "POST /v1/import/cards HTTP/1.1",
+      "host: x",
+      `authorization: Bearer ${control.token}`,
+      "content-type: application/x-ndjson",
+      `content-length: ${body.length}`,
+    ];
+    socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);
+    socket.write("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    const closed = await Promise.race([ended, delay(REFUSED_DEADLINE_MS, null)]);
+    t.match(received(), /^HTTP\/1.1 413 /, name);
+    t.match(closed, /HTTP\/1.1 200 OK/, "what comes after it is answered");
+    socket.destroy();
+    const cut = rawTcp(control.port);
+    cut.socket.write(`${head.join("\r\n")}0\r\n\r\n${body}`);
+    await until("the refusal", () => cut.received() !== "");
+    cut.socket.destroy();
+    t.equal((await control.ask("/livez")).status, 200, "nor does one that is cut off end the rest");
+  }
 });
 
 t.test("API4 resources: a busy control plane stalls no tap", async (t) => {

@@ -14,14 +14,25 @@ export interface Line {
 const LINE_SIZE_MAX = 65_536;
 const NEWLINE = 10;
 
-/** Yields the rows of `stream`, empty lines left out. Throws a Problem (413) over `sizeMax`. */
+/**
+ * Yields the rows of `stream`, empty lines left out. Throws a Problem (413) over `sizeMax`. What is
+ * left of the stream is let pass unread: in its connection the next request waits behind it.
+ */
 export async function* readLines(stream: Readable, sizeMax: number): AsyncGenerator<Line> {
+  try {
+    yield* linesOf(stream.iterator({ destroyOnReturn: false }), sizeMax);
+  } finally {
+    stream.resume();
+  }
+}
+
+async function* linesOf(stream: AsyncIterable<Buffer>, sizeMax: number): AsyncGenerator<Line> {
   let size = 0;
   let number = 0;
   // The pieces of a line that has not ended are put together once, when it has.
   let rest: Buffer[] = [];
   let restSize = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const chunk of stream) {
     size += chunk.length;
     if (size > sizeMax) throw tooLarge("the body is over control.importSizeMax");
     let start = 0;
