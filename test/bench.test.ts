@@ -16,6 +16,7 @@ import { caseLines, headLine } from "../bench/table.js";
 import { panOf, writeCardBlock } from "../bench/world.js";
 import { PAN_BLOCK_SIZE, PAN_KIND_CARD, panValid, writePanBlock } from "../protocol/pan.js";
 import { idNumberFault } from "../src/id-number.js";
+import { plainNode } from "./plain-node.js";
 import { ROOT } from "./source-text.js";
 
 const SCALE = "0.001";
@@ -125,9 +126,9 @@ async function runAll(): Promise<Results> {
     Array.from({ length: LANES }, async (_, lane) => {
       const names = CASES.map(({ name }) => name).filter((_, i) => i % LANES === lane);
       const bench = [join(ROOT, "dist", "bench", "bench.js"), ...names, "--json", "--scale", SCALE];
-      // Without the loader that tap gives every process: it costs more than the case.
-      const args = ["-u", "NODE_OPTIONS", process.execPath, ...bench];
-      const { stdout } = await promisify(execFile)("env", args, { maxBuffer: OUTPUT_SIZE_MAX });
+      const { stdout } = await promisify(execFile)(...plainNode(bench), {
+        maxBuffer: OUTPUT_SIZE_MAX,
+      });
       return JSON.parse(stdout) as Results;
     }),
   );

@@ -5,6 +5,7 @@ import { openSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
+import { plainNode } from "./plain-node.js";
 import type { ChildOptions, ChildReady } from "./server-child.js";
 import { within } from "./server-kit.js";
 
@@ -50,5 +51,5 @@ export function spawnNode(
 ): ChildProcess {
   const path = fileURLToPath(script);
   const stderr = logFile === null ? "ignore" : openSync(logFile, "a", 0o600);
-  return spawn(process.execPath, [path, ...args], { stdio: ["pipe", "pipe", stderr] });
+  return spawn(...plainNode([path, ...args]), { stdio: ["pipe", "pipe", stderr] });
 }

@@ -17,6 +17,7 @@ import { keyOf } from "./crash/load.js";
 import { POWER_CUT_CASE } from "./crash/power-cut-case.js";
 import { runShort, shortContext } from "./crash/short.js";
 import { TWICE_FAULTS, twiceControl } from "./crash/twice-control.js";
+import { plainNode } from "./plain-node.js";
 import { until } from "./server-kit.js";
 import { ROOT } from "./source-text.js";
 
@@ -90,7 +91,7 @@ t.test("a canary: what is lost or invented is found", async (t) => {
 t.test("Ctrl-C ends the command and leaves nothing", async (t) => {
   const folder = t.testdir();
   const path = join(ROOT, "dist", "test", "crash", "crash.js");
-  const child = spawn(process.execPath, [path, "kill", "--rounds", "1000"], {
+  const child = spawn(...plainNode([path, "kill", "--rounds", "1000"]), {
     env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "ignore", "ignore"],
   });
@@ -104,8 +105,7 @@ t.test("Ctrl-C ends the command and leaves nothing", async (t) => {
 
 t.test("the command's own words", async (t) => {
   const path = join(ROOT, "dist", "test", "crash", "crash.js");
-  const said = (args: string[]) =>
-    spawnSync(process.execPath, [path, ...args], { encoding: "utf8" });
+  const said = (args: string[]) => spawnSync(...plainNode([path, ...args]), { encoding: "utf8" });
   const help = said(["--help"]);
   t.equal(help.status, 0);
   for (const { name } of CASES) t.match(help.stdout, name);

@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { cardLine, HEADER } from "./import-samples.js";
+import { plainNode } from "./plain-node.js";
 import { ROOT } from "./source-text.js";
 import { tongkaHere } from "./tongka-process.js";
 
@@ -49,15 +50,11 @@ t.test("an import into a full disk stops, and goes on when there is room", async
   t.match(JSON.parse(third.stdout), { rows: CARDS, unchanged: CARDS }, "all of it is there once");
 });
 
-/**
- * Runs the command with files limited to so many KiB; a write past that fails with EFBIG. Without
- * what tap loads into each process, which catches SIGXFSZ and ends the process with it, sometimes
- * before fail stop does.
- */
+/** Runs the command with files limited to so many KiB; a write past that fails with EFBIG. */
 function limited(kilobytes: number, args: string[]) {
   const script = `trap '' XFSZ; ulimit -f ${kilobytes}; exec "$@"`;
-  const child = spawn("bash", ["-c", script, "bash", process.execPath, MAIN, ...args], {
-    env: { ...process.env, NODE_OPTIONS: "" },
+  const [command, all] = plainNode([MAIN, ...args]);
+  const child = spawn("bash", ["-c", script, "bash", command, ...all], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let stderr = "";

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import t from "tap";
+import { plainNode } from "./plain-node.js";
 import { ROOT } from "./source-text.js";
 
 const COMMAND = join(ROOT, "dist", "src", "mend-lmdb.js");
@@ -55,7 +56,7 @@ function installed(): string[] {
 }
 
 function run(folder: string) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [COMMAND, folder], {
+  const { status, stdout, stderr } = spawnSync(...plainNode([COMMAND, folder]), {
     encoding: "utf8",
   });
   return { status, stdout, stderr };

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { Readable, Writable } from "node:stream";
 import { Output } from "../src/cli/output.js";
 import { runTongka } from "../src/cli/run.js";
+import { plainNode } from "./plain-node.js";
 import { ROOT } from "./source-text.js";
 
 type Child = ChildProcessWithoutNullStreams;
@@ -131,8 +132,9 @@ function start(
   nodeFlags: readonly string[] = [],
 ): Child {
   const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("TONGKA_"));
-  return spawn(process.execPath, [...nodeFlags, MAIN, ...args], {
-    env: { ...Object.fromEntries(clean), NODE_OPTIONS: "", ...environment },
+  const [command, all] = plainNode([...nodeFlags, MAIN, ...args], environment["NODE_OPTIONS"]);
+  return spawn(command, all, {
+    env: { ...Object.fromEntries(clean), ...environment },
     stdio: ["pipe", "pipe", "pipe"],
   });
 }
