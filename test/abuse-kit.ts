@@ -2,6 +2,7 @@
 // so that its state has one hash for as long as nothing changes it.
 
 import { readFileSync, rmSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Test } from "tap";
 import { FRAME_PROBLEM_NAMES, MTI_USE_REQUEST } from "../protocol/index.js";
 import { createLogger } from "../src/log.js";
@@ -97,6 +98,10 @@ export class Target {
   }
 }
 
+/** Response code of a frame that was refused for overload. */
+const OVERLOADED = "91";
+const RETRY_AFTER_MS = 10;
+
 export class SignedOn {
   constructor(
     readonly socket: RawSocket,
@@ -110,11 +115,14 @@ export class SignedOn {
 
   readonly ask = (frame: Uint8Array) => this.terminal.ask(this.socket.exchange, frame);
 
-  /** The outcome of one use. */
+  /** The outcome of one use; asked again, as the library does, while the server is overloaded. */
   async decide(mti: number, use: ReturnType<RawTerminal["use"]>) {
-    const answer = await this.ask(this.terminal.uses(mti, [use]));
-    if (!answer.verified) throw new Error(`not verified: ${answer.header.status}`);
-    return answer.outcomes[0]!;
+    for (;;) {
+      const { verified, header, outcomes } = await this.ask(this.terminal.uses(mti, [use]));
+      if (verified) return outcomes[0]!;
+      if (header.status !== OVERLOADED) throw new Error(`not verified: ${header.status}`);
+      await delay(RETRY_AFTER_MS);
+    }
   }
 }
 

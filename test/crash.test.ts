@@ -65,7 +65,11 @@ t.test("calls that fail", async (t) => {
 
 t.test("a full disk", async (t) => {
   const context = await runShort(t, shared, FULL_DISK_CASE);
-  if (context !== null) t.match(context.totals, { faults: 1, refusals: 1 });
+  // The second start may be refused, or end when the disk is full again.
+  if (context !== null) {
+    t.equal(context.totals.faults, 1);
+    t.equal(context.totals.restarts + context.totals.refusals, 3);
+  }
   const full = Object.assign(new Error("ENOSPC: write"), { code: "ENOSPC", syscall: "write" });
   t.match(explain(full).lines, ["the disk is full: make room and run again"]);
 });
