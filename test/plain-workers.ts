@@ -5,6 +5,8 @@
 import { syncBuiltinESMExports } from "node:module";
 import workerThreads, { type WorkerOptions } from "node:worker_threads";
 
+// A thread reads it again.
+delete process.env["NODE_OPTIONS"];
 const execArgv = process.execArgv.filter((flag) => !flag.includes("@tapjs"));
 
 workerThreads.Worker = class extends workerThreads.Worker {
