@@ -3,6 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
 import type { BlockReader } from "../engine/block.js";
 import { COMMAND } from "../engine/commands.js";
@@ -24,6 +25,8 @@ import {
   REASON,
   readManagement,
 } from "../protocol/index.js";
+import type { Admission } from "../src/admission.js";
+import type { BlockSink, CoreParts } from "../src/core.js";
 import { lockHolder } from "../src/data-lock.js";
 import { readBlocks, verifyJournal } from "../src/journal-files.js";
 import { createLogger } from "../src/log.js";
@@ -44,6 +47,8 @@ import {
   within,
 } from "./server-kit.js";
 
+const LATE_MS = 300;
+
 interface Gate {
   socket: RawSocket;
   terminal: RawTerminal;
@@ -59,6 +64,12 @@ async function gateOf(t: Test, server: RunningServer, terminalId: number): Promi
 
 function ask({ socket, terminal }: Gate, frame: Uint8Array): Promise<Answer> {
   return terminal.ask(socket.exchange, frame);
+}
+
+/** What of the core a test drives or watches. */
+function coreParts(server: RunningServer): { journal: BlockSink; admission: Admission } {
+  const core = server.node.core as unknown as { parts: CoreParts; admission: Admission };
+  return { journal: core.parts.journal, admission: core.admission };
 }
 
 function tap({ terminal }: Gate, card = 0): Uint8Array {
@@ -86,6 +97,24 @@ t.test("overload is answered 91 at once, and passes", async (t) => {
   const tooMany = await ask(gate, gate.terminal.uses(MTI_USE_REQUEST, five));
   t.equal(tooMany.header.status, "91", "more records than a frame may have");
   t.equal((await ask(gate, tap(gate))).outcomes[0]!.responseCode, "00", "and goes on");
+});
+
+t.test("a core that learns late of a commit has let its frames wait as long before", async (t) => {
+  const server = await serve(t, {});
+  const gate = await gateOf(t, server, GATE_FIRST);
+  await ask(gate, tap(gate));
+  const { journal, admission } = coreParts(server);
+  const append = journal.append.bind(journal);
+  journal.append = async (...block) => {
+    const tookMs = await append(...block);
+    await delay(LATE_MS);
+    return tookMs;
+  };
+  const answered = t.capture(admission, "answered", admission.answered.bind(admission));
+  await ask(gate, tap(gate, 1));
+  const [{ waitMs, commitMs }] = answered()[0]!.args as Parameters<Admission["answered"]>;
+  t.ok(waitMs - commitMs > 1.9 * LATE_MS, `waited ${waitMs} ms, ${commitMs} for the disk`);
+  t.ok(commitMs < LATE_MS, "which is not blamed");
 });
 
 t.test("what a message held is zeroed, whatever becomes of it", async (t) => {
