@@ -5,9 +5,9 @@
 import { syncBuiltinESMExports } from "node:module";
 import workerThreads, { type WorkerOptions } from "node:worker_threads";
 
-// A thread reads it again.
+// It is there, too, and a thread reads it for itself.
 delete process.env["NODE_OPTIONS"];
-const execArgv = process.execArgv.filter((flag) => !flag.includes("@tapjs"));
+const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--import="));
 
 workerThreads.Worker = class extends workerThreads.Worker {
   constructor(file: string | URL, options: WorkerOptions = {}) {
