@@ -1,4 +1,4 @@
-// A core of its own for a load generator that spins. The kernel would run threads of a server
+// A core of its own for a load generator that spins. The kernel would run threads of the server
 // behind it for a tick at a time, up to 4 ms, as no machine with terminals elsewhere does. So the
 // generator gets the last core and the server the others, for as long as the load lasts.
 
