@@ -12,10 +12,11 @@ const WARM_UP_PART = 0.2;
 /** The echo is several times faster than any server: its frames go round. */
 const CARD_COUNT = 1000;
 
-/** Messages a second and CPU microseconds of the echo for each. */
+/** Frames a second and CPU microseconds of the echo for each. */
 export async function loadEcho(shape: Shape, frameCount: number, seconds: number) {
   const echo = await Child.start<EchoReady>("echo-host", null);
   const sockets: LoadSocket[] = [];
+  const { url } = echo.ready;
   try {
     const windows: Window[] = [];
     for (const plan of framePlans(
@@ -28,7 +29,7 @@ export async function loadEcho(shape: Shape, frameCount: number, seconds: number
       const answered = () => {
         window!.answered++;
       };
-      const socket = await LoadSocket.open(echo.ready.url, answered, () => window?.pump());
+      const socket = await LoadSocket.open(url, !shape.apart, answered, () => window?.pump());
       sockets.push(socket);
       const messages = makeFrames(plan, madeUpKeys());
       window = new Window(messages, shape.inFlight, (bytes) => socket.send(bytes));
@@ -39,8 +40,8 @@ export async function loadEcho(shape: Shape, frameCount: number, seconds: number
     const flow = await runWindows(windows, frameCount, seconds);
     const cpu = (await echo.ask<number>("cpu")) - before;
     return {
-      messagesPerSecond: flow.messages / flow.seconds,
-      cpuMicrosecondsPerMessage: cpu / flow.messages,
+      framesPerSecond: flow.messages / flow.seconds,
+      cpuMicrosecondsPerFrame: cpu / flow.messages,
     };
   } finally {
     for (const socket of sockets) socket.close();

@@ -1,5 +1,5 @@
-// Frames of a terminal, made ahead of time: WebSocket header, frame, MAC, one behind the other, so
-// that sending many is one write. A record is a template with card and STAN put in.
+// Frames of a terminal, made ahead of time, one behind the other, so that sending many is one
+// write. A record is a template with card and STAN put in.
 
 import { sealFrame, writeFrameHeader, writeUseRecord } from "../protocol/encode.js";
 import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
@@ -11,7 +11,6 @@ import {
   USE_STAN_OFFSET,
 } from "../protocol/use-record.js";
 import type { TerminalKeys } from "./sign-on.js";
-import { clientHeaderSize, writeClientHeader } from "./socket.js";
 import type { Messages } from "./window.js";
 import { AMOUNT_MINOR, ITEM_CODE, panOf, writeCardBlock } from "./world.js";
 
@@ -38,15 +37,13 @@ export function useFrameSize(records: number): number {
 /** Makes the frames of a plan under the terminal's request key. */
 export function makeFrames(plan: FramePlan, keys: TerminalKeys): Messages {
   const { frameCount, recordsPerFrame, firstSequence } = plan;
-  const frameSize = useFrameSize(recordsPerFrame);
-  const headerSize = clientHeaderSize(frameSize);
-  const size = headerSize + frameSize;
+  const size = useFrameSize(recordsPerFrame);
   const bytes = Buffer.allocUnsafeSlow(frameCount * size);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const record = recordTemplate(plan);
   const header = frameHeader(plan, keys);
   for (let f = 0; f < frameCount; f++) {
-    const start = f * size + writeClientHeader(bytes, f * size, frameSize);
+    const start = f * size;
     header.sequence = firstSequence + f;
     writeFrameHeader(view, start, header);
     for (let r = 0; r < recordsPerFrame; r++) {
@@ -56,17 +53,14 @@ export function makeFrames(plan: FramePlan, keys: TerminalKeys): Messages {
       const stan = (header.sequence - 1) * recordsPerFrame + r + 1;
       view.setUint32(offset + USE_STAN_OFFSET, stan, true);
     }
-    sealFrame(keys.request, bytes, start, frameSize - FRAME_MAC_SIZE);
+    sealFrame(keys.request, bytes, start, size - FRAME_MAC_SIZE);
   }
   return { bytes, size, count: frameCount };
 }
 
-/** The frames without their WebSocket headers: bodies of POSTs. */
-export function bodiesOf({ bytes, size, count }: Messages, recordsPerFrame: number): Buffer[] {
-  const headerSize = clientHeaderSize(useFrameSize(recordsPerFrame));
-  return Array.from({ length: count }, (_, i) => {
-    return bytes.subarray(i * size + headerSize, (i + 1) * size);
-  });
+/** The frames one by one: bodies of POSTs. */
+export function bodiesOf({ bytes, size, count }: Messages): Buffer[] {
+  return Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
 }
 
 /** A record in which card and STAN are missing. */

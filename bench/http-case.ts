@@ -63,7 +63,7 @@ async function http(run: Run, seconds: number): Promise<void> {
     const plans = framePlans(SHAPE.connections, 1, frameCount, cardCount);
     run.say(`making ${usesOf(SHAPE, frameCount)} requests for ${httpLoader(seconds)}`);
     const sets = terminals.map((terminal, i) => {
-      return bodiesOf(makeFrames(plans[i]!, terminal.keys), 1);
+      return bodiesOf(makeFrames(plans[i]!, terminal.keys));
     });
     const warmUp = sets.map((set) => set.slice(0, warmUpCount));
     await loadHttp(requestsOf(terminalsUrl, warmUp), SHAPE.connections, warmUpSeconds(seconds));

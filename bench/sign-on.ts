@@ -15,7 +15,6 @@ import {
   SIGN_ON_PROOF,
 } from "../protocol/management.js";
 import { MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
-import { clientHeaderSize, writeClientHeader } from "./socket.js";
 import { MASTER_KEY_VERSION, masterKeyOf } from "./world.js";
 
 /** The keys of a session. */
@@ -25,8 +24,8 @@ export interface TerminalKeys {
   response: Mac;
 }
 
-/** Sends one WebSocket message and resolves with the payload of the answer. */
-export type Exchange = (message: Buffer) => Promise<Buffer>;
+/** Sends one frame and resolves with its answer. */
+export type Exchange = (frame: Buffer) => Promise<Buffer>;
 
 const ALGORITHM = MAC_ALGORITHM.AES_128_CMAC;
 const MANAGEMENT_FRAME_SIZE = FRAME_HEADER_SIZE + MANAGEMENT_RECORD_SIZE + FRAME_MAC_SIZE;
@@ -38,7 +37,7 @@ export async function signOn(exchange: Exchange, terminalId: number): Promise<Te
   const mac = createMac(ALGORITHM, key);
   const terminalNonce = new Uint8Array(randomBytes(NONCE_SIZE));
   const ask = (step: number, serverNonce: Uint8Array) => {
-    return exchange(managementMessage(mac, terminalId, step, terminalNonce, serverNonce));
+    return exchange(managementFrame(mac, terminalId, step, terminalNonce, serverNonce));
   };
   const challenge = await ask(SIGN_ON_CHALLENGE, new Uint8Array(NONCE_SIZE));
   const { serverNonce } = readManagement(viewOf(challenge), FRAME_HEADER_SIZE);
@@ -70,16 +69,15 @@ function macsOf(generation: number, request: Uint8Array, response: Uint8Array): 
   };
 }
 
-function managementMessage(
+function managementFrame(
   mac: Mac,
   terminalId: number,
   step: number,
   terminalNonce: Uint8Array,
   serverNonce: Uint8Array,
 ): Buffer {
-  const bytes = Buffer.alloc(clientHeaderSize(MANAGEMENT_FRAME_SIZE) + MANAGEMENT_FRAME_SIZE);
-  const start = writeClientHeader(bytes, 0, MANAGEMENT_FRAME_SIZE);
-  writeFrameHeader(viewOf(bytes), start, {
+  const bytes = Buffer.alloc(MANAGEMENT_FRAME_SIZE);
+  writeFrameHeader(viewOf(bytes), 0, {
     flags: 0,
     mti: MTI_MANAGEMENT_REQUEST,
     count: 1,
@@ -90,7 +88,7 @@ function managementMessage(
     timeMs: Date.now(),
     status: "",
   });
-  writeManagement(bytes, start + FRAME_HEADER_SIZE, {
+  writeManagement(bytes, FRAME_HEADER_SIZE, {
     functionCode: FUNCTION_SIGN_ON,
     step,
     macAlgorithm: ALGORITHM,
@@ -100,7 +98,7 @@ function managementMessage(
     terminalNonce,
     serverNonce,
   });
-  sealFrame(mac, bytes, start, FRAME_HEADER_SIZE + MANAGEMENT_RECORD_SIZE);
+  sealFrame(mac, bytes, 0, FRAME_HEADER_SIZE + MANAGEMENT_RECORD_SIZE);
   return bytes;
 }
 

@@ -16,10 +16,9 @@ import { beginResponse, responseFrameSize } from "../src/responses.js";
 import type { BenchCase, Run } from "./case.js";
 import { median } from "./core-case.js";
 import { EngineWorld, type UseSet } from "./engine-world.js";
-import { makeFrames, useFrameSize } from "./frames.js";
+import { makeFrames } from "./frames.js";
 import { randomFrom, SEED } from "./random.js";
 import { madeUpKeys, type TerminalKeys } from "./sign-on.js";
-import { clientHeaderSize } from "./socket.js";
 import { framePlans } from "./wire.js";
 
 const CARDS = 1_000_000;
@@ -131,11 +130,9 @@ function frameSet(keys: readonly TerminalKeys[], records: number, frameCount: nu
   const plans = framePlans(keys.length, records, perTerminal, 1000);
   const sets = plans.map((plan, i) => makeFrames(plan, keys[i]!));
   const bytes = Buffer.concat(sets.map((set) => set.bytes));
-  const { size: messageSize } = sets[0]!;
-  const size = useFrameSize(records);
+  const { size } = sets[0]!;
   const starts = Array.from({ length: frameCount }, (_, i) => {
-    const message = (i % keys.length) * perTerminal + Math.floor(i / keys.length);
-    return message * messageSize + clientHeaderSize(size);
+    return ((i % keys.length) * perTerminal + Math.floor(i / keys.length)) * size;
   });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return { bytes, view, starts, size, count: frameCount, records };

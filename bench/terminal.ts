@@ -30,28 +30,30 @@ export class LoadTerminal {
 
   private constructor(readonly terminalId: number) {}
 
-  /** Connects and signs on. */
-  static async open(url: string, terminalId: number): Promise<LoadTerminal> {
+  /** Connects and signs on; with `gathers` frames that are sent at once are one message. */
+  static async open(url: string, terminalId: number, gathers = true): Promise<LoadTerminal> {
     const terminal = new LoadTerminal(terminalId);
     terminal.socket = await LoadSocket.open(
       url,
+      gathers,
       (bytes, start, size) => terminal.take(bytes, start, size),
       () => terminal.onRead(),
     );
-    terminal.keys = await signOn((message) => terminal.exchange(message), terminalId);
+    terminal.keys = await signOn((frame) => terminal.exchange(frame), terminalId);
     return terminal;
   }
 
-  /** Sends one message and resolves with its answer. */
-  exchange(message: Buffer): Promise<Buffer> {
+  /** Sends one frame and resolves with its answer. */
+  exchange(frame: Buffer): Promise<Buffer> {
     return new Promise((resolve) => {
       this.waiting = resolve;
-      this.socket.send(message);
+      this.socket.send(frame);
     });
   }
 
-  send(bytes: Buffer): void {
-    this.socket.send(bytes);
+  /** Sends frames that stand one behind the other. */
+  send(frames: Buffer): void {
+    this.socket.send(frames);
   }
 
   close(): void {
@@ -99,6 +101,8 @@ export function openTerminals(
   url: string,
   count: number,
   idOf: (index: number) => number,
+  gathers = true,
 ): Promise<LoadTerminal[]> {
-  return Promise.all(Array.from({ length: count }, (_, i) => LoadTerminal.open(url, idOf(i))));
+  const open = (_: unknown, i: number) => LoadTerminal.open(url, idOf(i), gathers);
+  return Promise.all(Array.from({ length: count }, open));
 }

@@ -4,7 +4,7 @@
 import type { BenchCase, Run } from "./case.js";
 import { loadEcho } from "./echo.js";
 import { Server } from "./server.js";
-import { loadServer, type Shape, usesOf } from "./wire.js";
+import { loadServer, type Shape, usesOf, type WireFigures } from "./wire.js";
 import { type PeerShape, postgresPeer, redisPeer } from "./wire-peers.js";
 
 const SINGLE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
@@ -24,7 +24,10 @@ export const WIRE_SINGLE: BenchCase = {
   name: "wire-single",
   text: "one use a frame, 64 connections, 16 frames in flight on each",
   run: async (run) => {
-    await wire(run, SINGLE, run.amount(SINGLE_FRAMES, 40));
+    const frameCount = run.amount(SINGLE_FRAMES, 40);
+    await wire(run, SINGLE, frameCount);
+    const apart = await loaded(run, { ...SINGLE, apart: true }, frameCount);
+    record(run, "apart", "the same with each frame in a message of its own", apart);
     if (run.settings.alone) return;
     const shapes = [1, SINGLE.inFlight].map((inFlight) => ({ ...SINGLE, inFlight }));
     const seconds = run.seconds(PEER_SECONDS);
@@ -50,8 +53,8 @@ function fasterOf(run: Run, shapes: readonly PeerShape[]): string {
   return names.sort((a, b) => run.valueOf(b) - run.valueOf(a))[0]!;
 }
 
-async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
-  const seconds = run.seconds(WIRE_SECONDS);
+/** Loads a server of its own with `shape`. */
+async function loaded(run: Run, shape: Shape, frameCount: number): Promise<WireFigures> {
   const cardCount = run.amount(WIRE_CARDS, 1000);
   run.say(`starting a server with ${cardCount} cards`);
   const server = await Server.start({
@@ -60,25 +63,32 @@ async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
     usesMax: usesOf(shape, frameCount),
   });
   try {
-    const figures = await loadServer(run, server, shape, { frameCount, seconds });
-    const text = "durable, every request and answer under its own MAC";
-    run.record({ name: "", text, value: figures.usesPerSecond, unit: "uses/s" });
-    run.record({
-      name: "server-cpu",
-      text: "CPU of the server for each use, all its threads",
-      value: figures.cpuMicrosecondsPerUse,
-      unit: "us",
-    });
+    return await loadServer(run, server, shape, { frameCount, seconds: run.seconds(WIRE_SECONDS) });
   } finally {
     await server.stop();
   }
+}
+
+function record(run: Run, name: string, text: string, figures: WireFigures): void {
+  run.record({ name, text, value: figures.usesPerSecond, unit: "uses/s" });
+  run.record({
+    name: name === "" ? "server-cpu" : `${name}-server-cpu`,
+    text: "CPU of the server for each use, all its threads",
+    value: figures.cpuMicrosecondsPerUse,
+    unit: "us",
+  });
+}
+
+async function wire(run: Run, shape: Shape, frameCount: number): Promise<void> {
+  const text = "durable, every request and answer under its own MAC";
+  record(run, "", text, await loaded(run, shape, frameCount));
   if (run.settings.alone) return;
   run.say("loading the echo");
-  const echo = await loadEcho(shape, frameCount, seconds);
+  const echo = await loadEcho(shape, frameCount, run.seconds(WIRE_SECONDS));
   run.record({
     name: "echo",
-    text: "uWebSockets.js giving the same frames back: the limit of the wire",
-    value: echo.messagesPerSecond * shape.recordsPerFrame,
+    text: "uWebSockets.js giving the same messages back: the limit of the wire",
+    value: echo.framesPerSecond * shape.recordsPerFrame,
     unit: "uses/s",
   });
   run.compare("echo", "");

@@ -16,6 +16,8 @@ export interface Shape {
   recordsPerFrame: number;
   /** Frames in flight on each connection. */
   inFlight: number;
+  /** Each frame is a message of its own, in place of one for all that leave at once. */
+  apart?: boolean;
 }
 
 /** Part of the frames that warm the server up before it is measured. */
@@ -55,7 +57,7 @@ export async function loadServer(
   const { terminalsUrl } = server.host.ready;
   const { frameCount, seconds, firstTerminal = 0 } = amount;
   const idOf = (i: number) => terminalIdOf(firstTerminal + i);
-  const terminals = await openTerminals(terminalsUrl, shape.connections, idOf);
+  const terminals = await openTerminals(terminalsUrl, shape.connections, idOf, !shape.apart);
   try {
     run.say(`making ${usesOf(shape, frameCount)} uses`);
     const windows = windowsOf(terminals, shape, frameCount, server.cardCount);

@@ -169,6 +169,14 @@ export function frameProblem(view: DataView, offset: number, size: number): numb
     : responseProblem(mti, flags, count, bodySize, status);
 }
 
+/** As `frameProblem`; NOT_A_REQUEST, too, for a sound frame that is a response. */
+export function requestFrameProblem(view: DataView, offset: number, size: number): number {
+  const problem = frameProblem(view, offset, size);
+  if (problem !== FRAME_PROBLEM.NONE) return problem;
+  const isRequest = isRequestMti(view.getUint16(offset + FRAME_MTI_OFFSET, true));
+  return isRequest ? FRAME_PROBLEM.NONE : FRAME_PROBLEM.NOT_A_REQUEST;
+}
+
 function requestProblem(
   mti: number,
   flags: number,

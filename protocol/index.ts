@@ -8,6 +8,7 @@ export * from "./kdf.js";
 export * from "./mac.js";
 export * from "./mac-algorithms.js";
 export * from "./management.js";
+export * from "./message.js";
 export * from "./mti.js";
 export * from "./outcome-record.js";
 export * from "./pan.js";

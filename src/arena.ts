@@ -3,6 +3,11 @@
 
 import { assert } from "../protocol/assert.js";
 
+/** The multiple of 8 from `offset` on. */
+function aligned(offset: number): number {
+  return (offset + 7) & ~7;
+}
+
 export class Arena {
   readonly size: number;
   readonly buffer: SharedArrayBuffer;
@@ -27,7 +32,7 @@ export class Arena {
   /** Reserves `size` bytes and returns where they start. The caller has looked at `fits`. */
   take(size: number): number {
     const start = this.used;
-    this.used = (start + size + 7) & ~7;
+    this.used = aligned(start + size);
     assert(this.used <= this.size, "the arena has room");
     return start;
   }
@@ -38,7 +43,8 @@ export class Arena {
 
   /** Gives back what was taken from `start` on, and zeroes it: for what holds card numbers. */
   wipe(start: number): void {
-    this.words.fill(0, start >> 2, this.used >> 2);
-    this.used = start;
+    const from = aligned(start);
+    this.words.fill(0, from >> 2, this.used >> 2);
+    this.used = from;
   }
 }

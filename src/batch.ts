@@ -18,11 +18,14 @@ const ARENA_SPARE = 16;
 /** Management responses are longer than use responses of one record. */
 const MANAGEMENT_ROOM = 1 << 20;
 
-/** The two batches, numbers 0 and 1, each with room for all that may be in flight. */
+/**
+ * The two batches, numbers 0 and 1, each with room for all that may be in flight and two messages:
+ * one that is being taken, of whose frames some are refused, and the next.
+ */
 export function newBatches({ limits, terminals }: Config): [Batch, Batch] {
   const { recordsInFlightMax } = limits;
   const recordsRoom = recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD);
-  const room = recordsRoom + terminals.frameSizeMax + ARENA_SPARE;
+  const room = recordsRoom + 2 * terminals.frameSizeMax + ARENA_SPARE;
   return [new Batch(0, room, recordsInFlightMax), new Batch(1, room, recordsInFlightMax)];
 }
 

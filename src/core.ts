@@ -14,11 +14,12 @@
 import { type Engine, REPEATED } from "../engine/engine.js";
 import { readUse, USE_WORDS, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
-import { frameProblem, isRequestMti } from "../protocol/decode.js";
-import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE, FRAME_MTI_OFFSET } from "../protocol/frame.js";
+import { requestFrameProblem } from "../protocol/decode.js";
+import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
 import { wipeScratch } from "../protocol/mac.js";
-import { isUseMti, MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
+import { gatheredFrameSize } from "../protocol/message.js";
+import { isUseMti } from "../protocol/mti.js";
 import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { panBlockValid } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
@@ -117,9 +118,9 @@ export class Core implements CommandSink {
   }
 
   /**
-   * Takes a frame. Returns FRAME_PROBLEM.NONE, or what is wrong with it: then the connection is to
-   * be closed and nothing was taken. `message` is zeroed, whatever becomes of it: it holds card
-   * numbers.
+   * Takes the frames of a message. Returns FRAME_PROBLEM.NONE, or what is wrong with one of them:
+   * then the connection is to be closed, and nothing from that frame on was taken. `message` is
+   * zeroed, whatever becomes of it: it holds card numbers.
    */
   receive(reply: Reply, message: ArrayBuffer): number {
     const bytes = new Uint8Array(message);
@@ -136,16 +137,31 @@ export class Core implements CommandSink {
       if (this.scheduled) this.turn();
       if (this.admission.refuses(this.inFlight)) return refuseAtOnce(reply, bytes, this.parts);
     }
+    const { arena, frames } = this.receiving;
+    assert(arena.fits(size), "the batch has room for one more message");
+    let at = arena.take(size);
+    const end = at + size;
+    arena.bytes.set(bytes, at);
+    // Where the next frame is to stand: a refused one leaves no gap.
+    let to = at;
+    let problem: number;
+    do {
+      const frameSize = reply.gathers ? gatheredFrameSize(arena.view, at, end) : size;
+      if (to !== at) arena.bytes.copyWithin(to, at, at + frameSize);
+      const count = frames.length;
+      problem = this.takeFrame(reply, to, frameSize);
+      at += frameSize;
+      if (frames.length > count) to += frameSize;
+    } while (problem === FRAME_PROBLEM.NONE && at < end);
+    arena.wipe(to);
+    return problem;
+  }
+
+  /** Takes the frame at `start` of the batch being received, or refuses it. */
+  private takeFrame(reply: Reply, start: number, size: number): number {
     const { arena } = this.receiving;
-    assert(arena.fits(size), "the batch has room for one more frame");
-    const start = arena.take(size);
-    arena.bytes.set(bytes, start);
-    const problem = frameProblem(arena.view, start, size);
-    const mti = problem === 0 ? arena.view.getUint16(start + FRAME_MTI_OFFSET, true) : 0;
-    if (problem !== 0 || !isRequestMti(mti)) {
-      arena.wipe(start);
-      return problem === 0 ? FRAME_PROBLEM.NOT_A_REQUEST : problem;
-    }
+    const problem = requestFrameProblem(arena.view, start, size);
+    if (problem !== FRAME_PROBLEM.NONE) return problem;
     const frame = this.slots.take();
     frame.reply = reply;
     frame.receivedMs = this.parts.host.monotonicMs();
@@ -156,10 +172,7 @@ export class Core implements CommandSink {
       this.lastTakenMs = frame.receivedMs;
       this.receiving.frames.push(frame);
       this.schedule();
-    } else {
-      arena.wipe(start);
-      this.refuse(frame, refusal);
-    }
+    } else this.refuse(frame, refusal);
     return FRAME_PROBLEM.NONE;
   }
 
@@ -249,7 +262,7 @@ export class Core implements CommandSink {
   private verify(): void {
     const batch = this.receiving;
     this.receiving = this.spareBatch;
-    for (const frame of batch.frames) this.findSession(frame);
+    for (const frame of batch.frames) this.keys.find(frame);
     const pooled = this.macs.verify(batch);
     if (pooled === null) {
       this.spareBatch = batch;
@@ -258,21 +271,6 @@ export class Core implements CommandSink {
     }
     this.verifying = batch;
     pooled.then(() => this.verified(batch), this.poolFailed);
-  }
-
-  /** Finds terminal, session and keys, or why the frame is refused. */
-  private findSession(frame: FrameSlot): void {
-    const { state } = this.parts.engine;
-    frame.senderRow = state.parties.find(frame.senderId);
-    if (frame.senderRow === 0) {
-      frame.refusal = REASON.TERMINAL_UNKNOWN;
-    } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || frame.keyGeneration !== 0) {
-      const { keyGeneration, senderRow } = frame;
-      const base = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
-      frame.sessionBase = base;
-      frame.keys = base === 0 ? null : this.keys.get(senderRow, base, keyGeneration);
-      if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
-    }
   }
 
   private verified(batch: Batch): void {
@@ -385,7 +383,8 @@ export class Core implements CommandSink {
     const { metrics, host } = this.parts;
     metrics.countFrame(reason);
     const reply = frame.reply!;
-    reply.queue(refusalFrame(frame, reason, host.nowMs()));
+    const answer = refusalFrame(frame, reason, host.nowMs());
+    reply.queue(answer, 0, answer.length);
     reply.flush();
     this.finished(frame);
   }
@@ -452,7 +451,7 @@ export class Core implements CommandSink {
     for (const frame of block.frames) {
       const reply = frame.reply!;
       const end = frame.responseStart + frame.responseSize + FRAME_MAC_SIZE;
-      reply.queue(block.arena.bytes.subarray(frame.responseStart, end));
+      reply.queue(block.arena.bytes, frame.responseStart, end);
       if (!reply.dirty) {
         reply.dirty = true;
         replies.push(reply);

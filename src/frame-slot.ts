@@ -13,8 +13,10 @@ import type { KeyPair } from "./session-keys.js";
 
 /** Where a frame came from and its answer goes: a WebSocket or a pending HTTP response. */
 export interface Reply {
-  /** Takes a response frame; the bytes are to be sent or copied by the next `flush`. */
-  queue(bytes: Uint8Array): void;
+  /** Whether a message carries several frames, both ways (protocol/message.ts). */
+  readonly gathers: boolean;
+  /** Takes response frames, `bytes[start..end)`, to be sent or copied by the next `flush`. */
+  queue(bytes: Uint8Array, start: number, end: number): void;
   /** Sends what was queued. Does nothing on a connection that is gone. */
   flush(): void;
   /** Marks a reply that `flush` is due for; set and cleared by the core. */

@@ -5,12 +5,14 @@
 
 import type { HttpRequest, HttpResponse, us_listen_socket, WebSocket } from "uWebSockets.js";
 import uWS from "uWebSockets.js";
+import { FRAME_SIZE_MAX } from "../protocol/decode.js";
 import {
   closeCode,
   FRAME_PROBLEM,
   FRAME_PROBLEM_NAMES,
   FRAME_PROBLEM_TEXTS,
 } from "../protocol/frame-problem.js";
+import { GATHERED_SUBPROTOCOL } from "../protocol/message.js";
 import type { Config } from "./config.js";
 import type { Core } from "./core.js";
 import type { Reply } from "./frame-slot.js";
@@ -27,31 +29,49 @@ const WEB_SOCKET_VERSION = "13";
 
 interface Connection {
   reply: SocketReply | null;
+  /** Whether its messages carry several frames. */
+  gathers: boolean;
 }
 
 /** Answers over a WebSocket: all that is due to one connection leaves in one write. */
 class SocketReply implements Reply {
   dirty = false;
+  readonly gathers: boolean;
   private readonly outbox: Uint8Array[] = [];
   private socket: WebSocket<Connection> | null;
+  /** The message that is not in the outbox yet: frames that stand one behind the other. */
+  private bytes: Uint8Array | null = null;
+  private from = 0;
+  private to = 0;
 
   constructor(socket: WebSocket<Connection>) {
     this.socket = socket;
+    this.gathers = socket.getUserData().gathers;
   }
 
-  queue(bytes: Uint8Array): void {
-    this.outbox.push(bytes);
+  queue(bytes: Uint8Array, start: number, end: number): void {
+    if (this.bytes !== null) {
+      const behind = this.gathers && bytes === this.bytes && start === this.to;
+      if (behind && end - this.from <= FRAME_SIZE_MAX) {
+        this.to = end;
+        return;
+      }
+      this.outbox.push(this.message());
+    }
+    this.bytes = bytes;
+    this.from = start;
+    this.to = end;
   }
 
   flush(): void {
     const { socket, outbox } = this;
-    if (socket !== null && outbox.length === 1) {
-      // A refusal, most often. Taken out so, for to set a length is a slow call.
-      socket.send(outbox.pop()!, true);
-      return;
+    if (outbox.length === 0) socket?.send(this.message(), true);
+    else {
+      outbox.push(this.message());
+      socket?.cork(this.sendAll);
+      outbox.length = 0;
     }
-    socket?.cork(this.sendAll);
-    outbox.length = 0;
+    this.bytes = null;
   }
 
   end(code: number, text: string): void {
@@ -60,6 +80,11 @@ class SocketReply implements Reply {
 
   closed(): void {
     this.socket = null;
+  }
+
+  private message(): Uint8Array {
+    const { bytes, from, to } = this;
+    return from === 0 && to === bytes!.length ? bytes! : bytes!.subarray(from, to);
   }
 
   private readonly sendAll = (): void => {
@@ -74,6 +99,7 @@ class SocketReply implements Reply {
 /** The answer to one HTTP request. */
 class HttpReply implements Reply {
   dirty = false;
+  readonly gathers = false;
   private bytes: Uint8Array | null = null;
   private response: HttpResponse | null;
   /** What has come of the request's body, when it does not come at once. */
@@ -83,8 +109,8 @@ class HttpReply implements Reply {
     this.response = response;
   }
 
-  queue(bytes: Uint8Array): void {
-    this.bytes = bytes;
+  queue(bytes: Uint8Array, start: number, end: number): void {
+    this.bytes = bytes.subarray(start, end);
   }
 
   flush(): void {
@@ -232,10 +258,12 @@ export class Listener {
       response.writeStatus("503 Service Unavailable").end("too many connections\n", true);
       return;
     }
+    const offered = request.getHeader("sec-websocket-protocol").split(",");
+    const gathers = offered.some((name) => name.trim() === GATHERED_SUBPROTOCOL);
     response.upgrade<Connection>(
-      { reply: null },
+      { reply: null, gathers },
       request.getHeader("sec-websocket-key"),
-      request.getHeader("sec-websocket-protocol"),
+      gathers ? GATHERED_SUBPROTOCOL : "",
       request.getHeader("sec-websocket-extensions"),
       context,
     );

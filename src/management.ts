@@ -147,7 +147,7 @@ export class Management {
     const { serverNonce } = challenge;
     writeManagement(this.scratch.bytes, body, { ...record, serverNonce });
     const size = sealFrame(mac, this.scratch.bytes, frame.responseStart, frame.responseSize);
-    frame.reply!.queue(this.scratch.bytes.slice(0, size));
+    frame.reply!.queue(this.scratch.bytes.slice(0, size), 0, size);
     frame.reply!.flush();
     return ANSWERED_AT_ONCE;
   }

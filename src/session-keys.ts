@@ -7,6 +7,9 @@ import { assert } from "../protocol/assert.js";
 import { deriveSessionKeys } from "../protocol/kdf.js";
 import { createMac, type Mac } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
+import { MTI_MANAGEMENT_REQUEST } from "../protocol/mti.js";
+import { REASON } from "../protocol/reason.js";
+import type { FrameSlot } from "./frame-slot.js";
 import type { KeyVault } from "./vault.js";
 
 /** Bytes of one slot in the shared key table: algorithm, version, request key, response key. */
@@ -55,6 +58,22 @@ export class SessionKeys {
     this.bytes = new Uint8Array(this.table);
     this.view = new DataView(this.table);
     this.pairs = new Array<KeyPair | null>(pairsMax).fill(null);
+  }
+
+  /** Finds a frame's terminal, session and keys, or why the frame is refused. */
+  find(frame: FrameSlot): void {
+    const { state } = this;
+    const { senderId, keyGeneration } = frame;
+    const row = state.parties.find(senderId);
+    frame.senderRow = row;
+    if (row === 0) {
+      frame.refusal = REASON.TERMINAL_UNKNOWN;
+    } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || keyGeneration !== 0) {
+      const base = state.sessions.find(row, keyGeneration, state.nowSeconds);
+      frame.sessionBase = base;
+      frame.keys = base === 0 ? null : this.get(row, base, keyGeneration);
+      if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
+    }
   }
 
   /**

@@ -72,13 +72,13 @@ export class Target {
     t.same(this.mark(), mark, `${name}: journal and state are as they were`);
   }
 
-  socket(t: Test): Promise<RawSocket> {
-    return openSocket(t, this.server.terminalsUrl);
+  socket(t: Test, subprotocols: string[] = []): Promise<RawSocket> {
+    return openSocket(t, this.server.terminalsUrl, subprotocols);
   }
 
   /** A terminal that is signed on over a connection of its own. */
-  async signedOn(t: Test, terminalId: number): Promise<SignedOn> {
-    return new SignedOn(await this.socket(t), new RawTerminal(terminalId)).signOn();
+  async signedOn(t: Test, terminalId: number, subprotocols: string[] = []): Promise<SignedOn> {
+    return new SignedOn(await this.socket(t, subprotocols), new RawTerminal(terminalId)).signOn();
   }
 
   /** After a table: it serves, holds what it held, and told nobody anything. */
@@ -126,8 +126,8 @@ export class SignedOn {
   }
 }
 
-async function openSocket(t: Test, url: string): Promise<RawSocket> {
-  const socket = await RawSocket.open(url);
+async function openSocket(t: Test, url: string, subprotocols: string[]): Promise<RawSocket> {
+  const socket = await RawSocket.open(url, subprotocols);
   t.teardown(() => socket.close());
   return socket;
 }
@@ -136,8 +136,12 @@ async function openSocket(t: Test, url: string): Promise<RawSocket> {
  * What a server does with one frame on a connection of its own: the name of the problem for which
  * it closes, or the status of its answer.
  */
-export async function fateOf(url: string, frame: Uint8Array | string): Promise<string> {
-  const socket = await RawSocket.open(url);
+export async function fateOf(
+  url: string,
+  frame: Uint8Array | string,
+  subprotocols: string[] = [],
+): Promise<string> {
+  const socket = await RawSocket.open(url, subprotocols);
   socket.send(frame);
   const closed = socket.closed.then((code) => FRAME_PROBLEM_NAMES[code - 4400] ?? String(code));
   const answered = socket.next().then(statusOf);

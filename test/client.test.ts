@@ -112,6 +112,35 @@ t.test("a thousand calls at once and a batch of 4,096 come back each to its own"
   t.equal((await failure(client.batch(MTI_USE_REQUEST, tooMany))).code, "USE_INVALID");
 });
 
+t.test("frames of one turn leave in messages no longer than the largest frame", async (t) => {
+  for (const [recordsPerFrameMax, expected] of [
+    [4096, [10, 1]],
+    [1, Array(11).fill(1)],
+    // 48 + 4 x 64 bytes are room for two frames of 112.
+    [4, [2, 2, 2, 2, 2, 1]],
+  ] as const) {
+    const { client, server } = await pair(t);
+    server.recordsPerFrameMax = recordsPerFrameMax;
+    await client.signOn();
+    server.messages.length = 0;
+    await Promise.all(Array.from({ length: 10 }, () => client.authorize(TAP)));
+    await client.authorize(TAP);
+    t.same(server.messages, expected, `${recordsPerFrameMax} records in a frame`);
+    t.equal(client.counters.repeats, 0);
+  }
+});
+
+t.test("answers come apart from one message, and none is taken for another", async (t) => {
+  const { client, server } = await pair(t);
+  server.gathers = true;
+  const outcomes = await Promise.all(Array.from({ length: 20 }, () => client.authorize(TAP)));
+  t.same(
+    outcomes.map(({ stan }) => stan),
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+  t.same([client.counters.repeats, client.counters.ignored], [0, 0]);
+});
+
 t.test("the server's limit of records in flight is kept", async (t) => {
   const { client, server } = await pair(t);
   server.recordsInFlightMax = 10;

@@ -12,6 +12,7 @@ const SECONDS: Record<string, number> = {
   overload: 1,
   // In half a second few frames are taken, and the medians that it compares come near each other.
   "overload-single": 2.5,
+  "overload-apart": 1,
   connections: 1,
   stall: 1,
   soak: 2,

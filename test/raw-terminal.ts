@@ -56,9 +56,9 @@ export class RawSocket {
     this.closed = new Promise((resolve) => socket.once("close", resolve));
   }
 
-  /** Rejects when the server does not take the connection. */
-  static open(url: string): Promise<RawSocket> {
-    const socket = new WebSocket(url, { perMessageDeflate: false });
+  /** Rejects when the server does not take the connection, or none of the subprotocols. */
+  static open(url: string, subprotocols: string[] = []): Promise<RawSocket> {
+    const socket = new WebSocket(url, subprotocols, { perMessageDeflate: false });
     const raw = new RawSocket(socket);
     return new Promise((resolve, reject) => {
       socket.once("open", () => resolve(raw));

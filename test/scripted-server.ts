@@ -16,6 +16,7 @@ import {
   FUNCTION_KEY_CHANGE,
   FUNCTION_SIGN_OFF,
   frameProblem,
+  framesOf,
   frameVerified,
   MANAGEMENT_RECORD_SIZE,
   type Mac,
@@ -73,6 +74,9 @@ export class ScriptedServer {
   /** Keys by terminal, where they are not all the same. */
   profileOf: ((terminalId: number) => { algorithm: number; masterKey: Uint8Array }) | null = null;
   recordsInFlightMax = 65_536;
+  recordsPerFrameMax = 4096;
+  /** Whether what is answered at once leaves in one message. */
+  gathers = false;
   signOns = 0;
   useFrames = 0;
   connections = 0;
@@ -80,6 +84,8 @@ export class ScriptedServer {
   /** Uses by terminal, date and STAN: how often each was asked. */
   readonly asked = new Map<string, number>();
   readonly headers: FrameHeader[] = [];
+  /** Frames in each message of a WebSocket. */
+  readonly messages: number[] = [];
   private readonly sessions = new Map<number, Keys>();
   private readonly masterKey: Uint8Array;
   private readonly algorithm: number;
@@ -97,10 +103,16 @@ export class ScriptedServer {
     this.sockets.on("connection", (socket) => {
       this.connections++;
       socket.on("message", (data: Buffer) => {
-        this.receive(Uint8Array.from(data), {
-          reply: (answer) => socket.send(answer),
-          cut: (code) => (code === 0 ? socket.terminate() : socket.close(code)),
-        });
+        const frames = [...framesOf(data)];
+        this.messages.push(frames.length);
+        const answers: Uint8Array[] = [];
+        for (const frame of frames) {
+          this.receive(Uint8Array.from(frame), {
+            reply: (answer) => (this.gathers ? answers.push(answer) : socket.send(answer)),
+            cut: (code) => (code === 0 ? socket.terminate() : socket.close(code)),
+          });
+        }
+        if (answers.length > 0) socket.send(Buffer.concat(answers));
       });
     });
   }
@@ -242,7 +254,7 @@ export class ScriptedServer {
       end += writeParameters(bytes, end, {
         businessDate: 20260105,
         serverTimeMs: Date.now(),
-        recordsPerFrameMax: 4096,
+        recordsPerFrameMax: this.recordsPerFrameMax,
         recordsInFlightMax: this.recordsInFlightMax,
         sessionSeconds: 86_400,
         keyOverlapSeconds: 60,

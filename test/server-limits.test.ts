@@ -122,7 +122,9 @@ t.test("what a message held is zeroed, whatever becomes of it", async (t) => {
   const flags = { ...limits, "terminals.frameSizeMax": 4144 };
   const { core } = (await serve(t, { flags })).node;
   const answers: number[] = [];
-  const reply = { queue: () => answers.push(1), flush: () => {}, dirty: false };
+  const queue = (_: Uint8Array, start: number, end: number) => answers.push(end - start);
+  const reply = { gathers: false, queue, flush: () => {}, dirty: false };
+  const gathering = { ...reply, gathers: true };
   const terminal = new RawTerminal(GATE_FIRST);
   terminal.openSession(5, new Uint8Array(NONCE_SIZE), new Uint8Array(NONCE_SIZE));
   const frame = terminal.uses(MTI_USE_REQUEST, [terminal.use(panOf(0))]);
@@ -131,20 +133,27 @@ t.test("what a message held is zeroed, whatever becomes of it", async (t) => {
   answer.fill(0x30, FRAME_STATUS_OFFSET, FRAME_STATUS_OFFSET + 2);
   const hurt = frame.map((byte, i) => (i === 0 ? byte ^ 1 : byte));
   const { NONE, TOO_LARGE, NOT_A_REQUEST } = FRAME_PROBLEM;
-  const left = (sent: Uint8Array, expected: number | null) => {
+  const left = (sent: Uint8Array, expected: number | null, to = reply) => {
     const message = Uint8Array.from(sent).buffer;
-    const problem = core.receive(reply, message);
+    const problem = core.receive(to, message);
     if (expected === null) t.not(problem, NONE);
     else t.equal(problem, expected);
     return Buffer.from(message).filter((byte) => byte !== 0).length;
   };
   for (const when of ["before", "under"]) {
+    if (when === "under") core.inFlight += 100;
     t.equal(left(new Uint8Array(4145).fill(7), TOO_LARGE), 0, `too large, ${when} overload`);
     t.equal(left(hurt, null), 0, `malformed, ${when} overload`);
     t.equal(left(answer, NOT_A_REQUEST), 0, `no request, ${when} overload`);
     t.equal(left(frame, NONE), 0, `a frame, ${when} overload`);
+    const hurtBehind = Buffer.concat([frame, hurt]);
+    t.equal(left(hurtBehind, null, gathering), 0, `malformed behind a frame, ${when} overload`);
+    const three = Buffer.concat([frame, frame, frame]);
+    t.equal(left(three, NONE, gathering), 0, `three frames, ${when} overload`);
   }
-  t.equal(answers.length, 1, "the second frame is refused at once");
+  core.inFlight -= 100;
+  // By the turn, or for room, one by one; then at once, what is one message by one answer.
+  t.same(answers, [48, 48, 48, 48, 48, 48, 48, 144]);
 });
 
 t.test("a flood of large management frames is refused, not fatal", async (t) => {

@@ -39,6 +39,7 @@ const EVERYTHING = [
   ...["a transaction will fail: write", "a transaction will fail: flush", "disk full"],
   ...["power is cut", "it is killed", "it stopped itself", "a block is torn", "clock jumps"],
   "slice of a batch",
+  ...["message of several frames", "several frames refused at once"],
 ];
 
 function held(result: RunResult): string {

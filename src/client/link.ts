@@ -14,6 +14,7 @@
 import {
   FRAME_FLAG_UNAUTHENTICATED,
   FRAME_PROBLEM,
+  FRAME_SIZE_MIN,
   type FrameHeader,
   frameProblem,
   frameVerified,
@@ -22,6 +23,7 @@ import {
   readFrameHeader,
   responseMti,
   type SessionParameters,
+  USE_RECORD_SIZE,
 } from "../../protocol/index.js";
 import { type Call, forgetSent } from "./call.js";
 import type { Clock } from "./clock.js";
@@ -161,7 +163,7 @@ export class Link {
     this.signOn?.close();
     this.signOn = new SignOn(this.options.identity);
     this.counters.signOns++;
-    this.transport!.send(this.signOn.challenge(this.options.clock.nowMs()));
+    this.send(this.signOn.challenge(this.options.clock.nowMs()));
     this.after(this.options.answerTimeoutMs, () => this.signOnFailed());
   }
 
@@ -201,7 +203,7 @@ export class Link {
 
   private receivedInSignOn(header: FrameHeader, bytes: Uint8Array): void {
     const step = this.signOnStep(header, bytes);
-    if (step.kind === "send") this.transport!.send(step.frame);
+    if (step.kind === "send") this.send(step.frame);
     else if (step.kind === "open") this.sessionOpened(step.session, step.parameters);
     else if (step.kind === "refused") this.signOnRefused(step.status);
     else this.ignore();
@@ -294,7 +296,13 @@ export class Link {
     call.repeatAtMs = now + this.options.answerTimeoutMs;
     this.recordsInFlight += call.count;
     this.arm(call);
-    this.transport!.send(session.frameOf(call, now));
+    this.send(session.frameOf(call, now));
+  }
+
+  /** A message may be as long as the largest frame that the server takes of this terminal. */
+  private send(frame: Uint8Array): void {
+    const records = this.parameters?.recordsPerFrameMax ?? 1;
+    this.transport!.send(frame, FRAME_SIZE_MIN + records * USE_RECORD_SIZE);
   }
 
   /** Back to the queue. Numbers it was sent under stay known: a late answer is an answer. */

@@ -15,7 +15,8 @@ export interface TransportEvents {
 }
 
 export interface Transport {
-  send(frame: Uint8Array): void;
+  /** Sends a frame; with others, in a message of `messageSizeMax` bytes at the most, if it can. */
+  send(frame: Uint8Array, messageSizeMax: number): void;
   /** Ends the transport; no event follows. */
   close(): void;
 }

@@ -2,13 +2,17 @@
 
 import fc from "fast-check";
 import {
+  FRAME_BODY_SIZE_OFFSET,
   FRAME_HEADER_SIZE,
   FRAME_MAC_SIZE,
   FRAME_PROBLEM,
   FRAME_PROBLEM_NAMES,
   FRAME_RECORDS_MAX,
+  FRAME_SIZE_MAX,
+  FRAME_SIZE_MIN,
   type FrameHeader,
   frameProblem,
+  framesOf,
   isRequestMti,
   luhnDigit,
   MANAGEMENT_BODY_SIZE_MAX,
@@ -208,6 +212,47 @@ const FRAME: Fuzzer = {
   ],
 };
 
+const MESSAGE: Fuzzer = {
+  name: "message",
+  about: "messages of several frames: come apart as they were put together; any bytes are all kept",
+  properties: () => [
+    fc.property(fc.array(fc.integer({ min: 1, max: 4 }).map(soundFrame)), u8, (frames, odd) => {
+      // A frame whose size is no multiple of 8 can only be the last.
+      const last = new Uint8Array(FRAME_HEADER_SIZE + FRAME_MAC_SIZE + (odd % 8));
+      viewOf(last).setUint32(FRAME_BODY_SIZE_OFFSET, odd % 8, true);
+      const whole = [...frames, last];
+      const apart = [...framesOf(Uint8Array.from(Buffer.concat(whole)))];
+      holds(same(apart, whole), "what is put together does not come apart");
+    }),
+    fc.property(spoilt(fc.constant(messageOf(5))), (bytes) => {
+      const apart = readWithin(bytes, (whole, start, end) =>
+        [...framesOf(whole.subarray(start, end))].map((frame) => Uint8Array.from(frame)),
+      );
+      holds(same(Uint8Array.from(Buffer.concat(apart)), bytes), "a byte is lost or read twice");
+      const sound = apart.slice(0, -1);
+      holds(
+        sound.every(({ length }) => length % 8 === 0 && length >= FRAME_SIZE_MIN),
+        "a frame stands askew",
+      );
+    }),
+  ],
+  growth: [
+    {
+      what: "frames of a message",
+      size: Math.floor(FRAME_SIZE_MAX / soundFrame(1).length / FACTOR),
+      prepare: (count) => {
+        const message = messageOf(count);
+        return () => holds([...framesOf(message)].length === count, "all frames are found");
+      },
+    },
+  ],
+};
+
+/** A message of `count` frames. */
+function messageOf(count: number): Uint8Array {
+  return Uint8Array.from(Buffer.concat(Array.from({ length: count }, () => soundFrame(1))));
+}
+
 const PARAMETERS: Fuzzer = {
   name: "parameters",
   about: "session parameters (msgpack): read back; else an error of ours that tells nothing",
@@ -300,6 +345,7 @@ function isBlockOfItsDigits(block: Uint8Array): void {
 
 export const PROTOCOL_FUZZERS: readonly Fuzzer[] = [
   FRAME,
+  MESSAGE,
   record(
     "header",
     FRAME_HEADER_SIZE,

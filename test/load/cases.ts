@@ -2,7 +2,7 @@
 
 import { watchSteal } from "../../bench/steal.js";
 import { CONNECTIONS_CASE } from "./connections-case.js";
-import { OVERLOAD, OVERLOAD_SINGLE } from "./overload-case.js";
+import { OVERLOAD, OVERLOAD_APART, OVERLOAD_SINGLE } from "./overload-case.js";
 import { type Amount, type LoadCase, Report } from "./report.js";
 import { SOAK } from "./soak-case.js";
 import { STALL } from "./stall-case.js";
@@ -10,6 +10,7 @@ import { STALL } from "./stall-case.js";
 export const LOAD_CASES: readonly LoadCase[] = [
   OVERLOAD,
   OVERLOAD_SINGLE,
+  OVERLOAD_APART,
   CONNECTIONS_CASE,
   STALL,
   SOAK,

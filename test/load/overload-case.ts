@@ -35,18 +35,32 @@ const ANSWER_MS_MAX = 20;
 const OTHER_BYTES_MAX = 256 * 1024 * 1024;
 const USES_PER_SECOND_MAX = 1_000_000;
 
+/** What terminals send. */
+interface Shape {
+  records: number;
+  /** Each frame is a message of its own, in place of one for all that leave at once. */
+  apart: boolean;
+}
+
 export const OVERLOAD: LoadCase = {
   name: "overload",
   text: "three times the capacity in frames of eight uses, then a quarter of it",
   seconds: 60,
-  run: (report, amount) => overload(report, amount, 8),
+  run: (report, amount) => overload(report, amount, { records: 8, apart: false }),
 };
 
 export const OVERLOAD_SINGLE: LoadCase = {
   name: "overload-single",
   text: "three times the capacity in frames of one use, then a quarter of it",
+  seconds: 60,
+  run: (report, amount) => overload(report, amount, { records: 1, apart: false }),
+};
+
+export const OVERLOAD_APART: LoadCase = {
+  name: "overload-apart",
+  text: "the same with each frame in a message of its own; how soon is told, not asked",
   seconds: 20,
-  run: (report, amount) => overload(report, amount, 1),
+  run: (report, amount) => overload(report, amount, { records: 1, apart: true }),
 };
 
 /** How a part of the load is offered, and for how long at `rate`. */
@@ -58,7 +72,7 @@ interface Part {
   uses: number;
 }
 
-async function overload(report: Report, amount: Amount, records: number): Promise<void> {
+async function overload(report: Report, amount: Amount, shape: Shape): Promise<void> {
   const { seconds, short } = amount;
   const usesMax = Math.ceil((seconds + 10) * USES_PER_SECOND_MAX);
   const server = await Server.start({
@@ -69,15 +83,17 @@ async function overload(report: Report, amount: Amount, records: number): Promis
     flags: { "crypto.workers": 0, ...(short ? { "limits.recordsInFlightMax": 4096 } : {}) },
   });
   try {
-    const capacity = await measured(report, server, records, short);
-    const parts = await makeParts(report, server, capacity, records, seconds, short);
+    const capacity = await measured(report, server, shape, short);
+    const parts = await makeParts(report, server, capacity, shape, amount);
     const before = ownBytes(server.host.ready.pid);
     const most = watchMemory(server.host.ready.pid);
     report.say(`${Math.round(parts[0]!.load.rate)} frames a second for ${seconds} s`);
     const run = () => Promise.all(parts.map(({ load }) => runPaced(load)));
     const { pid } = server.host.ready;
     const { result, approved } = await onOwnCore(pid, report.say, () => server.underLoad(run));
-    judge(report, parts, result as [PacedFigures, PacedFigures, PacedFigures], approved, records);
+    const [over, next, later] = result as [PacedFigures, PacedFigures, PacedFigures];
+    judge(report, parts, [over, next, later], approved, shape.records);
+    if (!shape.apart) judgeTimes(report, over, later);
     judgeMemory(report, most() - before, approved, usesMax);
     for (const { load } of parts) for (const terminal of load.terminals) terminal.close();
   } finally {
@@ -86,12 +102,12 @@ async function overload(report: Report, amount: Amount, records: number): Promis
 }
 
 /** Uses a second in a closed loop, on all cores: more than on those that the overload leaves. */
-async function measured(report: Report, server: Server, records: number, short: boolean) {
+async function measured(report: Report, server: Server, shape: Shape, short: boolean) {
   const settings = { scale: 1, large: false, alone: true, configuration: {} };
   const run = new Run(report.caseName, settings, report.say);
   const frameCount = short ? 500 : CAPACITY_FRAMES;
-  const shape = { ...CAPACITY, recordsPerFrame: records };
-  const figures = await loadServer(run, server, shape, { frameCount, seconds: short ? 0.5 : 4 });
+  const load = { ...CAPACITY, recordsPerFrame: shape.records, apart: shape.apart };
+  const figures = await loadServer(run, server, load, { frameCount, seconds: short ? 0.5 : 4 });
   report.figure("capacity", figures.usesPerSecond, "uses/s");
   return figures.usesPerSecond;
 }
@@ -101,9 +117,8 @@ async function makeParts(
   report: Report,
   server: Server,
   capacity: number,
-  records: number,
-  seconds: number,
-  short: boolean,
+  { records, apart }: Shape,
+  { seconds, short }: Amount,
 ): Promise<Part[]> {
   let first = CAPACITY.connections;
   const part = async (count: number, paced: Pace) => {
@@ -112,7 +127,7 @@ async function makeParts(
         terminalIdOf(from + i)
     )(first);
     first += count;
-    const terminals = await openTerminals(server.terminalsUrl, count, idOf);
+    const terminals = await openTerminals(server.terminalsUrl, count, idOf, !apart);
     const frameCount = pacedFrameCount(paced.rate, paced.seconds, count, RUN_LENGTH);
     report.say(`making ${frameCount * count} frames`);
     const messages = messagesOf(terminals, records, frameCount, server.cardCount);
@@ -179,6 +194,10 @@ function judge(
   report.check("nothing was declined", declined === 0);
   report.check("what is too much is refused", over.refusals.count > 0);
   report.check("and some is taken all the while", over.latencies.count > 0);
+}
+
+/** How soon it is: of the machine, too. */
+function judgeTimes(report: Report, over: PacedFigures, later: PacedFigures): void {
   // Unless both wait in the kernel: then more is offered than can be refused.
   const sooner = over.refusals.at(50) <= over.latencies.at(50);
   report.timed("a refusal does not wait for what was taken", sooner);

@@ -56,7 +56,8 @@ export class Auditor {
   private readonly firstLeft = new Map<string, string>();
   /** Frames handed to the node that lives and not answered: the records of each. */
   private readonly open = new Map<string, number[]>();
-  private openRecords = 0;
+  /** All their records. */
+  openRecords = 0;
   /** Frames of this life whose bytes were changed on the way. */
   private readonly tampered = new Set<string>();
   /** The node refuses what comes: it is being stopped. */

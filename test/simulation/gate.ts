@@ -25,6 +25,8 @@ const KEY_CHANGE = 101;
 const ECHO = 301;
 const IN_FLIGHT_MAX = 6;
 const WAITING_MAX = 12;
+/** How often several are asked at once. */
+const BURST_RATE = 0.25;
 const ZERO = new Uint8Array(16);
 
 interface Session {
@@ -42,6 +44,8 @@ export class Gate {
   private readonly sessions = new Map<number, Session>();
   private waiting: Work[] = [];
   private readonly inFlight = new Map<string, Work>();
+  /** Frames that leave together, in one message or in several. */
+  private outbox: Uint8Array[] = [];
   private nonce: Uint8Array = ZERO;
   private proof: Management | null = null;
   private signingOn = false;
@@ -63,7 +67,9 @@ export class Gate {
   /** Something to ask, or to manage. */
   tap(): void {
     const { chance } = this.world;
-    if (!this.world.healed && this.waiting.length < WAITING_MAX) {
+    const asked = chance.hit(BURST_RATE) ? 1 + chance.below(IN_FLIGHT_MAX) : 1;
+    for (let i = 0; i < asked; i++) {
+      if (this.world.healed || this.waiting.length >= WAITING_MAX) break;
       this.waiting.push(this.taps.next(this.terminalIds));
     }
     if (this.session === null) this.signOn();
@@ -187,6 +193,7 @@ export class Gate {
     const body = new Uint8Array(64);
     writeManagement(body, 0, record);
     this.sendFrame(MANAGEMENT, 1, body, functionCode);
+    this.leave();
     if (functionCode === SIGN_OFF) this.dropSession();
   }
 
@@ -203,7 +210,7 @@ export class Gate {
   private flush(): void {
     const { chance, timeline } = this.world;
     while (this.session !== null && this.waiting.length > 0) {
-      if (this.inFlight.size >= IN_FLIGHT_MAX) return;
+      if (this.inFlight.size >= IN_FLIGHT_MAX) break;
       const work = this.waiting.shift()!;
       const body = Buffer.concat(work.records);
       const key = this.sendFrame(work.mti, work.records.length, body, 0);
@@ -214,6 +221,31 @@ export class Gate {
         this.flush();
       });
     }
+    this.leave();
+  }
+
+  private leave(): void {
+    const { chance, plan } = this.world;
+    const room = plan.config.terminals.frameSizeMax;
+    const gathers = this.outbox.length > 1 && chance.hit(0.6);
+    let message: Uint8Array[] = [];
+    let size = 0;
+    for (const frame of this.outbox) {
+      if (message.length > 0 && (!gathers || size + frame.length > room)) {
+        this.sendMessage(message);
+        message = [];
+        size = 0;
+      }
+      message.push(frame);
+      size += frame.length;
+    }
+    if (message.length > 0) this.sendMessage(message);
+    this.outbox = [];
+  }
+
+  private sendMessage(frames: Uint8Array[]): void {
+    if (frames.length > 1) this.world.count("message of several frames");
+    this.send(this, Uint8Array.from(Buffer.concat(frames)));
   }
 
   private sendFrame(mti: number, count: number, body: Uint8Array, functionCode: number): string {
@@ -233,7 +265,7 @@ export class Gate {
     };
     auditor.history.sent.set(frameKey(frame), frame);
     for (const use of frame.uses) auditor.asked(useKey(use));
-    this.send(this, this.frame(frame, count, body, session.request));
+    this.outbox.push(this.frame(frame, count, body, session.request));
     return frameKey(frame);
   }
 

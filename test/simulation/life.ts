@@ -72,6 +72,11 @@ export class Life {
     return this.core !== null && this.host.alive;
   }
 
+  /** Records that the core has taken and not yet answered. */
+  get inFlight(): number {
+    return this.core!.inFlight;
+  }
+
   private serve(journal: JournalStore, tables: TableStore): void {
     const { config } = this.world.plan;
     const { vault } = this.world;
@@ -134,9 +139,10 @@ export class Life {
   reply(leave: (bytes: Uint8Array) => void): Reply {
     const queued: Uint8Array[] = [];
     return {
+      gathers: true,
       dirty: false,
-      queue: (bytes) => {
-        queued.push(bytes);
+      queue: (bytes, start, end) => {
+        queued.push(bytes.subarray(start, end));
       },
       flush: () => {
         for (const bytes of queued.splice(0)) {

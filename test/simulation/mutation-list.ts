@@ -206,6 +206,30 @@ export const MUTATIONS: readonly Mutation[] = [
       "            this.decideBatch(",
   },
   {
+    name: "of a message only the first frame is taken",
+    file: "src/core.js",
+    from: "while (problem === FRAME_PROBLEM.NONE && at < end);",
+    to: "while (false);",
+  },
+  {
+    name: "a frame behind a refused one is not where it is read",
+    file: "src/core.js",
+    from: "arena.bytes.copyWithin(to, at, at + frameSize);",
+    to: ";",
+  },
+  {
+    name: "a refused frame of a message takes room",
+    file: "src/core.js",
+    from: "if (frames.length > count)\n                to += frameSize;",
+    to: "to += frameSize;",
+  },
+  {
+    name: "of a message refused at once only the last frame is answered",
+    file: "src/refuse-at-once.js",
+    from: "base += ANSWER_WORDS;\n        at",
+    to: "base = ANSWER_WORDS;\n        at",
+  },
+  {
     name: "commands are answered before their commit",
     file: "src/command-queue.js",
     from: "committed.push(() => first.resolve(result));",

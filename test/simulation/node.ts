@@ -6,6 +6,7 @@ import type { Reply } from "../../src/frame-slot.js";
 import { Inspection } from "./inspection.js";
 import { Life } from "./life.js";
 import { Broken } from "./trace.js";
+import { framesIn } from "./wire.js";
 import type { World } from "./world.js";
 
 export class SimulatedNode {
@@ -110,14 +111,28 @@ export class SimulatedNode {
     );
   }
 
-  /** Bytes arrive on a connection. Returns whether it is still good. */
-  receive(reply: Reply, bytes: Uint8Array, tampered: boolean): boolean {
+  /**
+   * A message arrives on a connection, with the byte at `changedAt` not as it was sent, if that is
+   * in it. Returns whether the connection is still good.
+   */
+  receive(reply: Reply, bytes: Uint8Array, changedAt: number): boolean {
     const { life } = this;
     if (life === null || !life.serves) return false;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const sound = frameProblem(view, 0, bytes.length) === FRAME_PROBLEM.NONE;
-    if (sound) this.world.auditor.delivered({ ...readFrameHeader(view, 0), tampered });
+    let sound = true;
+    let at = 0;
+    for (const frame of framesIn(bytes)) {
+      const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+      sound = frameProblem(view, 0, frame.length) === FRAME_PROBLEM.NONE;
+      // What stands behind is not looked at.
+      if (!sound) break;
+      const tampered = changedAt >= at && changedAt < at + frame.length;
+      this.world.auditor.delivered({ ...readFrameHeader(view, 0), tampered });
+      at += frame.length;
+    }
     const problem = life.receive(reply, bytes);
+    if (this.life === life && life.inFlight !== this.world.auditor.openRecords) {
+      throw new Broken("what is not in flight has been answered", "node");
+    }
     if (sound === (problem === FRAME_PROBLEM.NONE)) return sound;
     if (!sound) throw new Broken("a malformed frame is taken", "node");
     throw new Broken("a sound frame is called malformed", "node");

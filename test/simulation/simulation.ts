@@ -9,6 +9,7 @@ import { SimulatedNode } from "./node.js";
 import { Office, type Registration } from "./office.js";
 import { Taps } from "./taps.js";
 import { Broken } from "./trace.js";
+import { framesIn } from "./wire.js";
 import { World } from "./world.js";
 
 const DAY_MS = 86_400_000;
@@ -16,6 +17,8 @@ const DAY_MS = 86_400_000;
 const STRANGER_ID = 99;
 /** False time after which a run without faults must have come to an end, milliseconds. */
 const HEALED_MS_MAX = 60_000;
+/** No byte of a message. */
+const NOWHERE = -1;
 
 export interface RunResult {
   seed: number;
@@ -202,17 +205,19 @@ class Simulation {
     const { chance, plan, healed } = this.world;
     const { network } = plan;
     if (healed) {
-      this.arrive(gate, bytes, false, 100);
+      this.arrive(gate, bytes, NOWHERE, 100);
       return;
     }
     if (this.strikes("lost", network.lost)) return;
     const copies = this.strikes("repeated", network.repeated) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const changed = Uint8Array.from(bytes);
-      const tampered = this.strikes("changed", network.changed);
-      if (tampered) changed[chance.below(bytes.length)]! ^= 1 << chance.below(8);
+      const changedAt = this.strikes("changed", network.changed)
+        ? chance.below(bytes.length)
+        : NOWHERE;
+      if (changedAt !== NOWHERE) changed[changedAt]! ^= 1 << chance.below(8);
       const cut = this.strikes("cut", network.cut) ? chance.below(bytes.length) : bytes.length;
-      this.arrive(gate, changed.slice(0, cut), tampered, this.delayUs());
+      this.arrive(gate, changed.slice(0, cut), changedAt, this.delayUs());
     }
   }
 
@@ -228,16 +233,20 @@ class Simulation {
     return chance.between(20, this.strikes("delayed", plan.network.delayed) ? 90_000 : 300);
   }
 
-  private arrive(gate: Gate, bytes: Uint8Array, tampered: boolean, delayUs: number): void {
+  private arrive(gate: Gate, bytes: Uint8Array, changedAt: number, delayUs: number): void {
     this.world.timeline.after(delayUs, () => {
       const { life } = this.node;
       if (life === null || !life.serves) return;
       let reply = this.replies.get(gate);
       if (reply === undefined) {
-        reply = life.reply((answer) => this.leave(gate, answer));
+        reply = life.reply((message) => {
+          const answers = framesIn(message);
+          if (answers.length > 1) this.world.count("several frames refused at once");
+          for (const answer of answers) this.leave(gate, answer);
+        });
         this.replies.set(gate, reply);
       }
-      const good = this.node.receive(reply, bytes, tampered);
+      const good = this.node.receive(reply, bytes, changedAt);
       if (!good) this.replies.delete(gate);
     });
   }

@@ -34,7 +34,7 @@ export class Taps {
     const kinds = [MTI_USE_REQUEST, MTI_USE_REQUEST, MTI_USE_REQUEST, MTI_USE_ADVICE];
     const mti = chance.pick([...kinds, MTI_REVERSAL_REQUEST, MTI_REVERSAL_ADVICE]);
     const upload = chance.hit(0.2) ? plan.recordsMax : 1 + chance.below(2);
-    const count = chance.hit(0.003) ? 49 : Math.min(upload, plan.recordsMax);
+    const count = chance.hit(0.03) ? 49 : Math.min(upload, plan.recordsMax);
     const records = Array.from({ length: count }, () => this.record(mti, terminalIds));
     return this.keep({ mti, records });
   }

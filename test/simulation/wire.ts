@@ -68,6 +68,20 @@ function readPan(bytes: Uint8Array): string | null {
   return sum % 10 === 0 ? digits.join("") : null;
 }
 
+/** The frames of a message: each tells the size of its body at offset 20, and none stands askew. */
+export function framesIn(message: Uint8Array): Uint8Array[] {
+  const view = new DataView(message.buffer, message.byteOffset, message.length);
+  const frames: Uint8Array[] = [];
+  let at = 0;
+  while (message.length - at >= 48) {
+    const next = at + 48 + view.getUint32(at + 20, true);
+    if (next >= message.length || next % 8 !== 0) break;
+    frames.push(message.subarray(at, next));
+    at = next;
+  }
+  return [...frames, message.subarray(at)];
+}
+
 export interface SeenEntry {
   kind: number;
   senderId: number;
