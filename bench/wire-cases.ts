@@ -8,7 +8,8 @@ import { loadServer, type Shape, usesOf, type WireFigures } from "./wire.js";
 import { type PeerShape, postgresPeer, redisPeer } from "./wire-peers.js";
 
 const SINGLE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
-const BATCH: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4 };
+/** A message costs a frame of so many records nothing to speak of. */
+const BATCH: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4, apart: true };
 const SINGLE_FRAMES = 24_000;
 const BATCH_FRAMES = 3200;
 /** Redis has no frames: pipelined as far as is usual, and as far as a frame of ours goes. */
