@@ -141,6 +141,16 @@ t.test("answers come apart from one message, and none is taken for another", asy
   t.same([client.counters.repeats, client.counters.ignored], [0, 0]);
 });
 
+t.test("an answer that ends the connection ends its message, too", async (t) => {
+  const { client, server } = await pair(t);
+  await client.signOn();
+  server.gathers = true;
+  server.onUse = () => ({ refuse: "97", authenticated: false });
+  const calls = [client.authorize(TAP), client.authorize(TAP)];
+  for (const call of calls) t.equal((await failure(call)).code, "TERMINAL_UNKNOWN");
+  t.equal(client.counters.ignored, 0);
+});
+
 t.test("the server's limit of records in flight is kept", async (t) => {
   const { client, server } = await pair(t);
   server.recordsInFlightMax = 10;

@@ -15,6 +15,7 @@ export class WebSocketTransport implements Transport {
   /** The message that leaves at the end of this turn. */
   private frames: Uint8Array[] = [];
   private size = 0;
+  private closed = false;
 
   constructor(url: string, events: TransportEvents) {
     this.socket = new WebSocket(url, GATHERED_SUBPROTOCOL, {
@@ -24,7 +25,7 @@ export class WebSocketTransport implements Transport {
     });
     this.socket.on("open", () => events.opened());
     this.socket.on("message", (data: Buffer) => {
-      for (const frame of framesOf(data)) events.received(frame);
+      for (const frame of framesOf(data)) if (!this.closed) events.received(frame);
     });
     this.socket.on("close", (code) => events.lost(code));
     // `close` follows each error and says all that the link needs to know.
@@ -48,6 +49,7 @@ export class WebSocketTransport implements Transport {
   }
 
   close(): void {
+    this.closed = true;
     this.flush();
     this.socket.removeAllListeners();
     this.socket.on("error", () => {});
