@@ -58,7 +58,7 @@ export const OVERLOAD_SINGLE: LoadCase = {
 
 export const OVERLOAD_APART: LoadCase = {
   name: "overload-apart",
-  text: "the same with each frame in a message of its own; how soon is told, not asked",
+  text: "the same with each frame in a message of its own; how soon meanwhile is told, not asked",
   seconds: 20,
   run: (report, amount) => overload(report, amount, { records: 1, apart: true }),
 };
@@ -113,7 +113,8 @@ async function offer(
   const { result, approved } = await server.underLoad(run);
   const [over, next, later] = result as [PacedFigures, PacedFigures, PacedFigures];
   judge(report, parts, [over, next, later], approved, shape.records);
-  if (!shape.apart) judgeTimes(report, over, later);
+  if (!shape.apart) judgeTimes(report, over);
+  judgeAfter(report, later);
   judgeMemory(report, most() - before, approved, usesMax);
   for (const { load } of parts) for (const terminal of load.terminals) terminal.close();
 }
@@ -213,8 +214,8 @@ function judge(
   report.check("and some is taken all the while", over.latencies.count > 0);
 }
 
-/** How soon it is: of the machine, too. */
-function judgeTimes(report: Report, over: PacedFigures, later: PacedFigures): void {
+/** How soon it is meanwhile: of the machine, too. */
+function judgeTimes(report: Report, over: PacedFigures): void {
   // Unless both wait in the kernel: then more is offered than can be refused.
   const sooner = over.refusals.at(50) <= over.latencies.at(50);
   report.timed("a refusal does not wait for what was taken", sooner);
@@ -222,7 +223,14 @@ function judgeTimes(report: Report, over: PacedFigures, later: PacedFigures): vo
     `accepted answers keep p99 under ${ANSWER_MS_MAX} ms`,
     over.latencies.at(99) < ANSWER_MS_MAX * 1000,
   );
-  report.timed("refused at once: p99 under 20 ms", over.refusals.at(99) < ANSWER_MS_MAX * 1000);
+  report.timed(
+    `refused at once: p99 under ${ANSWER_MS_MAX} ms`,
+    over.refusals.at(99) < ANSWER_MS_MAX * 1000,
+  );
+}
+
+/** Whether it is back to normal. */
+function judgeAfter(report: Report, later: PacedFigures): void {
   report.timed("a second after it, nothing is refused", later.refused === 0);
   report.timed(
     `a second after it, p99 is under ${ANSWER_MS_MAX} ms`,
