@@ -4,6 +4,7 @@
 import { performance } from "node:perf_hooks";
 import { apply } from "../engine/apply.js";
 import { admit, decide, findFirst } from "../engine/decide.js";
+import { CIPHER_BLOCK_SIZE, openCipher, openPortable } from "../protocol/block-cipher.js";
 import { frameProblem } from "../protocol/decode.js";
 import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { MTI_USE_REQUEST } from "../protocol/mti.js";
@@ -16,7 +17,7 @@ import { beginResponse, responseFrameSize } from "../src/responses.js";
 import type { BenchCase, Run } from "./case.js";
 import { median } from "./core-case.js";
 import { EngineWorld, type UseSet } from "./engine-world.js";
-import { makeFrames } from "./frames.js";
+import { makeFrames, useFrameSize } from "./frames.js";
 import { randomFrom, SEED } from "./random.js";
 import { madeUpKeys, type TerminalKeys } from "./sign-on.js";
 import { framePlans } from "./wire.js";
@@ -39,6 +40,7 @@ export const STAGES: BenchCase = {
     const world = await EngineWorld.make(cardCount, count * (2 * ROUNDS + 1));
     const random = randomFrom(SEED);
     const makeUses = () => world.makeUses(count, () => Math.floor(random() * cardCount));
+    ciphers(run, count);
     frames(run, count);
     tokenize(run, world, count);
     engine(run, world, makeUses);
@@ -75,6 +77,21 @@ function stage(run: Run, name: string, text: string, count: number, work: () => 
     text,
     costOf(count, () => {}, work),
   );
+}
+
+/** What a MAC of a frame of one record asks of the cipher, in place and by node:crypto. */
+function ciphers(run: Run, count: number): void {
+  const bytes = new Uint8Array(useFrameSize(1) - FRAME_MAC_SIZE);
+  for (const [name, text, open] of [
+    ["cipher", "AES-128-CBC in place, a frame of one record", openCipher],
+    ["cipher-portable", "the same by node:crypto", openPortable],
+  ] as const) {
+    const cipher = open("aes-128-cbc", new Uint8Array(CIPHER_BLOCK_SIZE));
+    stage(run, name, text, count, () => {
+      for (let i = 0; i < count; i++) cipher.encrypt(bytes, bytes.length);
+    });
+    cipher.close();
+  }
 }
 
 /** Decode and MAC, of frames of one record and of 128. */

@@ -1,21 +1,16 @@
 // Message authentication codes, 16 bytes, of the four algorithms a terminal's profile can name.
 //
 // The twist of CMAC: Node has none, and a new cipher object for each message costs more than the
-// MAC. A CBC cipher object that stays open holds the last ciphertext block as its state, so that
-// block, XORed into the first block of the next message, cancels it: one `update` is one CMAC.
+// MAC. A CBC cipher that stays open holds the last ciphertext block as its state, so that block,
+// XORed into the first block of the next message, cancels it: one `encrypt` is one CMAC.
 // The invariant: words LAST_WORD.. of a CmacMac equal the cipher's CBC state between calls.
 //
 // Messages are copied to one scratch buffer of the module first: the caller's bytes stay as they
 // are, and another thread that writes to them meanwhile cannot part what was checked from itself.
 
-import {
-  type Cipher,
-  createCipheriv,
-  createHmac,
-  createSecretKey,
-  type KeyObject,
-} from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { assert } from "./assert.js";
+import { type BlockCipher, CIPHER_BLOCK_SIZE, openCipher } from "./block-cipher.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "./mac-algorithms.js";
 
 /** Bytes of every MAC on the wire. */
@@ -81,20 +76,15 @@ export function pseudorandom(algorithm: number, key: Uint8Array, message: Uint8A
 }
 
 const SCRATCH_SIZE_START = 16_384;
-/** Below this many bytes a loop copies faster than making a view for `set`. */
-const COPY_LOOP_MAX = 192;
 
 let scratch = new Uint8Array(SCRATCH_SIZE_START);
 let scratchWords = new Uint32Array(scratch.buffer);
-/** Views of the first 16 n bytes of scratch, made when first needed. */
-let scratchViews: (Uint8Array | undefined)[] = new Array(SCRATCH_SIZE_START / 16 + 1);
 
 function growScratch(size: number): void {
   let grown = scratch.length;
   while (grown < size) grown *= 2;
   scratch = new Uint8Array(grown);
   scratchWords = new Uint32Array(scratch.buffer);
-  scratchViews = new Array(grown / 16 + 1);
 }
 
 /** Zeroes what the last messages left in this thread's scratch: they hold card numbers. */
@@ -102,26 +92,12 @@ export function wipeScratch(): void {
   scratch.fill(0);
 }
 
-/** The first `size` bytes of scratch; a kept view when `size` is a multiple of 16. */
-function scratchView(size: number): Uint8Array {
-  if ((size & 15) !== 0) return scratch.subarray(0, size);
-  const kept = scratchViews[size >> 4];
-  if (kept !== undefined) return kept;
-  const made = scratch.subarray(0, size);
-  scratchViews[size >> 4] = made;
-  return made;
-}
-
 /** Copies bytes[start..end) to scratch, with room for a whole last block, and returns its size. */
 function toScratch(bytes: Uint8Array, start: number, end: number): number {
   const size = end - start;
   assert(start >= 0 && size >= 0 && end <= bytes.length, "a MAC covers bytes that are there");
   if (size + 16 > scratch.length) growScratch(size + 16);
-  if (size <= COPY_LOOP_MAX) {
-    for (let i = 0; i < size; i++) scratch[i] = bytes[start + i]!;
-  } else {
-    scratch.set(bytes.subarray(start, end));
-  }
+  scratch.set(bytes.subarray(start, end));
   return size;
 }
 
@@ -147,12 +123,12 @@ const LAST_WORD = 8;
 let groupWords = new Int32Array(1024);
 let groupBytes = new Uint8Array(groupWords.buffer);
 
-/** NIST SP 800-38B. Holds a cipher object and one array of 12 words, for many keys take memory. */
+/** NIST SP 800-38B. Holds a cipher and one array of 12 words, for many keys take memory. */
 class CmacMac implements Mac {
   readonly algorithm: number;
-  private cipher: Cipher | null;
+  private cipher: BlockCipher | null;
   /** Encrypts block i of many messages in one call; made when first needed. */
-  private blockCipher: Cipher | null = null;
+  private blockCipher: BlockCipher | null = null;
   private readonly key: Uint8Array;
   private readonly words: Uint32Array;
 
@@ -160,44 +136,40 @@ class CmacMac implements Mac {
     const name = algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-cbc" : "aes-128-cbc";
     this.algorithm = algorithm;
     this.key = Uint8Array.from(key);
-    this.cipher = createCipheriv(name, key, ZERO_BLOCK);
-    this.cipher.setAutoPadding(false);
+    this.cipher = openCipher(name, key);
     this.words = new Uint32Array(12);
-    const subkey = this.cipher.update(ZERO_BLOCK);
-    this.store(LAST_WORD, subkey, 0);
-    doubleInField(subkey);
-    this.store(K1_WORD, subkey, 0);
-    doubleInField(subkey);
-    this.store(K2_WORD, subkey, 0);
-    subkey.fill(0);
-    scratch.fill(0, 0, MAC_SIZE);
+    scratch.fill(0, 0, CIPHER_BLOCK_SIZE);
+    this.cipher.encrypt(scratch, CIPHER_BLOCK_SIZE);
+    this.store(LAST_WORD);
+    doubleInField(scratch);
+    this.store(K1_WORD);
+    doubleInField(scratch);
+    this.store(K2_WORD);
+    scratch.fill(0, 0, CIPHER_BLOCK_SIZE);
   }
 
   sign(bytes: Uint8Array, start: number, end: number, out: Uint8Array, outOffset: number): number {
     assert(outOffset >= 0 && outOffset + MAC_SIZE <= out.length, "a MAC has room");
-    const encrypted = this.run(bytes, start, end);
-    const tagOffset = encrypted.length - MAC_SIZE;
-    for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = encrypted[tagOffset + i]!;
+    const tagOffset = this.run(bytes, start, end);
+    for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = scratch[tagOffset + i]!;
     return MAC_SIZE;
   }
 
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean {
-    const encrypted = this.run(bytes, start, end);
-    return tagEquals(encrypted, encrypted.length - MAC_SIZE, bytes, macOffset);
+    return tagEquals(scratch, this.run(bytes, start, end), bytes, macOffset);
   }
 
   /** The MAC of a whole message that is a key itself: no copy of it stays but in `out`. */
   derive(message: Uint8Array, out: Uint8Array): void {
-    const encrypted = this.run(message, 0, message.length);
-    out.set(encrypted.subarray(encrypted.length - MAC_SIZE));
-    encrypted.fill(0);
-    scratch.fill(0, 0, MAC_SIZE);
+    const tagOffset = this.run(message, 0, message.length);
+    out.set(scratch.subarray(tagOffset, tagOffset + MAC_SIZE));
+    scratch.fill(0, 0, tagOffset + MAC_SIZE);
   }
 
   /**
    * The chains of many messages in step: one ECB call encrypts block i of all of them. As many
    * calls as a message has blocks, so it pays for more messages than that: 16 messages of 96 bytes
-   * take 0.34 us each instead of 0.84.
+   * take 0.24 us each instead of 0.53.
    */
   readonly signMany = (
     words: Int32Array,
@@ -210,7 +182,7 @@ class CmacMac implements Mac {
     assert(size > 0 && (size & 15) === 0, "messages of a group are whole blocks");
     assert(tags.length >= count * MAC_SIZE, "the MACs have room");
     if (groupWords.length < count * BLOCK_WORDS) growGroup(count * BLOCK_WORDS);
-    const group = groupBytes.subarray(0, count * MAC_SIZE);
+    const groupSize = count * MAC_SIZE;
     const blockCipher = this.blocks();
     const lastWord = (size >> 2) - BLOCK_WORDS;
     groupWords.fill(0, 0, count * BLOCK_WORDS);
@@ -223,23 +195,24 @@ class CmacMac implements Mac {
         groupWords[g + 3]! ^= words[from + 3]!;
       }
       if (word === lastWord) this.addSubkey(count);
-      group.set(blockCipher.update(group));
+      blockCipher.encrypt(groupBytes, groupSize);
     }
-    tags.set(group);
+    for (let i = 0; i < groupSize; i++) tags[i] = groupBytes[i]!;
   };
 
   close(): void {
     this.words.fill(0);
     this.key.fill(0);
+    this.cipher?.close();
+    this.blockCipher?.close();
     this.cipher = null;
     this.blockCipher = null;
   }
 
-  private blocks(): Cipher {
+  private blocks(): BlockCipher {
     if (this.blockCipher === null) {
       const name = this.algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-ecb" : "aes-128-ecb";
-      this.blockCipher = createCipheriv(name, this.key, null);
-      this.blockCipher.setAutoPadding(false);
+      this.blockCipher = openCipher(name, this.key);
     }
     return this.blockCipher;
   }
@@ -252,8 +225,8 @@ class CmacMac implements Mac {
     }
   }
 
-  /** Encrypts the message; the last 16 bytes of what it returns are the MAC. */
-  private run(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  /** Encrypts the message in scratch; returns where in it the MAC begins, at its end. */
+  private run(bytes: Uint8Array, start: number, end: number): number {
     assert(this.cipher !== null, "a closed MAC is not used");
     let size = toScratch(bytes, start, end);
     let subkey = K1_WORD;
@@ -268,27 +241,23 @@ class CmacMac implements Mac {
       scratchWords[i]! ^= words[LAST_WORD + i]!;
       scratchWords[lastBlock + i]! ^= words[subkey + i]!;
     }
-    const encrypted = this.cipher.update(scratchView(size));
-    assert(encrypted.length === size, "a cipher without padding returns what it takes");
-    this.store(LAST_WORD, encrypted, size - MAC_SIZE);
-    return encrypted;
+    this.cipher.encrypt(scratch, size);
+    for (let i = 0; i < BLOCK_WORDS; i++) words[LAST_WORD + i] = scratchWords[lastBlock + i]!;
+    return size - MAC_SIZE;
   }
 
-  /** Keeps a block as words in the machine's own byte order, by way of scratch. */
-  private store(word: number, bytes: Uint8Array, offset: number): void {
-    for (let i = 0; i < MAC_SIZE; i++) scratch[i] = bytes[offset + i]!;
+  /** Keeps the first block of scratch, as words in the machine's own byte order. */
+  private store(word: number): void {
     for (let i = 0; i < BLOCK_WORDS; i++) this.words[word + i] = scratchWords[i]!;
   }
 }
-
-const ZERO_BLOCK = new Uint8Array(16);
 
 function growGroup(wordCount: number): void {
   groupWords = new Int32Array(2 * wordCount);
   groupBytes = new Uint8Array(groupWords.buffer);
 }
 
-/** Multiplies a block by x in GF(2^128) (SP 800-38B clause 6.1), in place. */
+/** Multiplies the first block by x in GF(2^128) (SP 800-38B clause 6.1), in place. */
 function doubleInField(block: Uint8Array): void {
   const carry = block[0]! >> 7;
   for (let i = 0; i < 15; i++) block[i] = (block[i]! << 1) | (block[i + 1]! >> 7);
@@ -328,6 +297,8 @@ class HmacMac implements Mac {
   private run(bytes: Uint8Array, start: number, end: number): Uint8Array {
     assert(this.key !== null, "a closed MAC is not used");
     const size = toScratch(bytes, start, end);
-    return createHmac(digestName(this.algorithm), this.key).update(scratchView(size)).digest();
+    return createHmac(digestName(this.algorithm), this.key)
+      .update(scratch.subarray(0, size))
+      .digest();
   }
 }

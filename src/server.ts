@@ -2,6 +2,7 @@
 // which it is never half there, and stops in one in which nothing that was taken is lost.
 
 import { statfs } from "node:fs/promises";
+import { encryptsInPlace } from "../protocol/block-cipher.js";
 import { loadAdminToken } from "./admin-token.js";
 import { buildInfo } from "./build-info.js";
 import { CheckpointWatch } from "./checkpoint-watch.js";
@@ -53,7 +54,9 @@ export async function startServer(
     const control = await early.control();
     const terminalsPort = await listener.listen();
     const watch = startWatch(node, log);
-    log.info({ position: core.committedPosition, blocks: node.blocksReplayed }, "serving");
+    const { committedPosition: position } = core;
+    const cipher = encryptsInPlace() ? "in place" : "node:crypto";
+    log.info({ position, blocks: node.blocksReplayed, cipher }, "serving");
     const parts = { node, queries, listener, control, heartbeat, watch, log };
     return { ...addresses(parts, terminalsPort), stop: () => stop(parts) };
   } catch (error) {

@@ -2,6 +2,7 @@
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
 import type { Cards } from "../engine/cards.js";
+import { WORD_SIZE } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
 import { isUseMti } from "../protocol/mti.js";
 import { PAN_BLOCK_SIZE, panPrefixBlock } from "../protocol/pan.js";
@@ -10,15 +11,15 @@ import type { Arena } from "./arena.js";
 import type { Batch } from "./batch.js";
 import type { KeyVault } from "./vault.js";
 
+const PAN_BLOCK_WORDS = PAN_BLOCK_SIZE / WORD_SIZE;
 /** Cards looked up at a time: enough to overlap their misses, few enough to stay in the cache. */
 const ROWS_AHEAD = 128;
 
 export class UseTokens {
   /** Four words for each token; a record has `stride` tokens. */
-  words: Int32Array = new Int32Array(0);
+  words: Int32Array = new Int32Array(1024 * PAN_BLOCK_WORDS);
   stride = 1;
-  private blocks = new Uint8Array(1024 * PAN_BLOCK_SIZE);
-  private blockWords = new Int32Array(this.blocks.buffer);
+  private blocks = new Uint8Array(this.words.buffer);
 
   /** Rows of the cards of records rowsStart..rowsEnd-1. */
   private readonly rows = new Int32Array(ROWS_AHEAD);
@@ -57,17 +58,15 @@ export class UseTokens {
     const size = recordCount * this.stride * PAN_BLOCK_SIZE;
     if (size === 0) return;
     if (this.blocks.length < size) {
-      this.blocks = new Uint8Array(size * 2);
-      this.blockWords = new Int32Array(this.blocks.buffer);
+      this.words = new Int32Array((size * 2) / WORD_SIZE);
+      this.blocks = new Uint8Array(this.words.buffer);
     }
     for (const frame of batch.frames) {
       if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
       const start = frame.start + FRAME_HEADER_SIZE;
       this.gather(batch.arena, start, frame.count, frame.tokenIndex, prefixLengths);
     }
-    const tokens = this.vault.tokenize(this.blocks.subarray(0, size));
-    this.words = new Int32Array(tokens.buffer, tokens.byteOffset, tokens.length >> 2);
-    this.blocks.fill(0, 0, size);
+    this.vault.tokenize(this.blocks.subarray(0, size));
   }
 
   private findRows(record: number): void {
@@ -79,24 +78,24 @@ export class UseTokens {
   }
 
   private gather(
-    { bytes, words }: Arena,
+    arena: Arena,
     start: number,
     count: number,
     tokenIndex: number,
     prefixLengths: readonly number[],
   ): void {
-    const { blocks, blockWords } = this;
+    const { blocks, words } = this;
     let to = tokenIndex * this.stride * PAN_BLOCK_SIZE;
     for (let i = 0; i < count; i++) {
       const from = start + i * USE_RECORD_SIZE;
       const word = from >> 2;
       const toWord = to >> 2;
-      blockWords[toWord] = words[word]!;
-      blockWords[toWord + 1] = words[word + 1]!;
-      blockWords[toWord + 2] = words[word + 2]!;
-      blockWords[toWord + 3] = words[word + 3]!;
+      words[toWord] = arena.words[word]!;
+      words[toWord + 1] = arena.words[word + 1]!;
+      words[toWord + 2] = arena.words[word + 2]!;
+      words[toWord + 3] = arena.words[word + 3]!;
       for (const digits of prefixLengths) {
-        panPrefixBlock(bytes, from, digits, blocks, to + PAN_BLOCK_SIZE);
+        panPrefixBlock(arena.bytes, from, digits, blocks, to + PAN_BLOCK_SIZE);
         to += PAN_BLOCK_SIZE;
       }
       to += PAN_BLOCK_SIZE;

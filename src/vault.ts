@@ -2,8 +2,9 @@
 // this file; keys of one purpose each are derived from it by HKDF (RFC 5869, SHA-256).
 // An HSM would take the place of this class: callers see tokens and wrapped keys only.
 
-import { type Cipher, createCipheriv, hkdfSync } from "node:crypto";
+import { hkdfSync } from "node:crypto";
 import { assert } from "../protocol/assert.js";
+import { type BlockCipher, openCipher } from "../protocol/block-cipher.js";
 import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
 import { unwrapKey, wrapKey } from "./key-wrap.js";
 
@@ -25,20 +26,23 @@ export function deriveVaultKeys(rootKey: Uint8Array): VaultKeys {
 }
 
 export class KeyVault {
-  private readonly tokenCipher: Cipher;
+  private readonly tokenCipher: BlockCipher;
   private readonly wrappingKey: Uint8Array;
 
   /** `keys` stay the vault's: `close` zeroes them. */
   constructor(private readonly keys: VaultKeys) {
-    this.tokenCipher = createCipheriv("aes-128-ecb", keys.tokenizationKey, null);
-    this.tokenCipher.setAutoPadding(false);
+    this.tokenCipher = openCipher("aes-128-ecb", keys.tokenizationKey);
     this.wrappingKey = keys.wrappingKey;
   }
 
-  /** Turns number blocks (protocol/pan.ts) into tokens, 16 bytes each, in one AES-ECB call. */
-  tokenize(blocks: Uint8Array): Buffer {
+  /**
+   * Turns number blocks (protocol/pan.ts) into tokens, 16 bytes each, in one AES-ECB call and in
+   * place: the numbers are gone. Returns `blocks`.
+   */
+  tokenize<Blocks extends Uint8Array>(blocks: Blocks): Blocks {
     assert(blocks.length % PAN_BLOCK_SIZE === 0, "number blocks are whole");
-    return this.tokenCipher.update(blocks);
+    if (blocks.length > 0) this.tokenCipher.encrypt(blocks, blocks.length);
+    return blocks;
   }
 
   /** Wraps a terminal master key of 16 or 32 bytes (RFC 3394): 8 bytes longer. */
@@ -62,6 +66,7 @@ export class KeyVault {
 
   /** Zeroes the keys; the vault is of no use afterwards. */
   close(): void {
+    this.tokenCipher.close();
     this.keys.tokenizationKey.fill(0);
     this.keys.wrappingKey.fill(0);
   }

@@ -30,7 +30,17 @@ const DEADLINE_MS = 280_000;
 
 /** Measurements that each case must have at the least. */
 const EXPECTED: Record<string, readonly string[]> = {
-  stages: ["decode", "tokenize", "mac-single", "duplicate", "decide", "apply", "journal", "encode"],
+  stages: [
+    "cipher",
+    "decode",
+    "tokenize",
+    "mac-single",
+    "duplicate",
+    "decide",
+    "apply",
+    "journal",
+    "encode",
+  ],
   core: ["", "allocated"],
   "wire-single": ["", "server-cpu", "echo"],
   "wire-batch": ["", "server-cpu", "echo"],

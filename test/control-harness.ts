@@ -109,7 +109,7 @@ export function withCheckDigit(digits: string): string {
 export function tokenOf(number: string, kind: number): Uint8Array {
   const block = new Uint8Array(16);
   writePanBlock(block, 0, number, kind);
-  return new Uint8Array(vault.tokenize(block));
+  return vault.tokenize(block);
 }
 
 /** The one execute request that reached the main thread. */

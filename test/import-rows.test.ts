@@ -36,7 +36,7 @@ t.test("a card row becomes the command that loads it", async (t) => {
   if (!checked.ok) throw new Error(checked.cause);
   const block = new Uint8Array(16);
   writePanBlock(block, 0, GOOD_CARD.cardNumber, PAN_KIND_CARD);
-  t.same(Buffer.from(checked.value.token), VAULT.tokenize(block));
+  t.same(checked.value.token, VAULT.tokenize(block));
   const { event, medium, status, regionCode, expiryDay } = checked.value;
   t.same(
     { event, medium, status, regionCode, expiryDay },
@@ -208,7 +208,7 @@ t.test("a range is the fewest prefixes, and one entry of many parts", async (t) 
   t.equal(new Set(checked.value.map((entry) => entry.entryId)).size, 1);
   const block = new Uint8Array(16);
   writePanBlock(block, 0, "623071", PAN_KIND_PREFIX);
-  t.same(Buffer.from(checked.value[0]!.subjectToken!), VAULT.tokenize(block));
+  t.same(Buffer.from(checked.value[0]!.subjectToken!), Buffer.from(VAULT.tokenize(block)));
   for (const subject of ["623071", "1-22", "2-1", "a-b", "1-2-3", "-"]) {
     t.match(
       toListCommands({ ...range, subject }, VAULT),

@@ -260,7 +260,7 @@ export function cardTokenOf(vault: KeyVault, index: number): Uint8Array {
 function tokenOf(vault: KeyVault, digits: string, kind: number): Uint8Array {
   const block = new Uint8Array(16);
   writePanBlock(block, 0, digits, kind);
-  return Uint8Array.from(vault.tokenize(block));
+  return vault.tokenize(block);
 }
 
 /** Executes commands, which must all be done, and returns the position of the last. */

@@ -74,9 +74,7 @@ export function holderToken(vault: KeyVault, idNumber: string): Uint8Array {
 function token(vault: KeyVault, digits: string, kind: number): Uint8Array {
   const block = new Uint8Array(PAN_BLOCK_SIZE);
   writePanBlock(block, 0, digits, kind);
-  const made = new Uint8Array(vault.tokenize(block));
-  block.fill(0);
-  return made;
+  return vault.tokenize(block);
 }
 
 /** Days since 1970-01-01 of a date YYYYMMDD. Throws a Problem (400) when there is no such day. */

@@ -56,7 +56,7 @@ export class BatchBuilder<T> {
     const { assembly } = this;
     const size = commandSize(assembly.kind);
     const blocks = this.blocks.subarray(0, this.blockCount * PAN_BLOCK_SIZE);
-    const tokens = blocks.length === 0 ? blocks : this.context.vault.tokenize(blocks);
+    const tokens = this.context.vault.tokenize(blocks);
     const bytes = new Uint8Array(this.commandCount * size);
     const lines = new Uint32Array(this.commandCount);
     let command = 0;

@@ -90,7 +90,6 @@ export function toCardCommand(
   const blocks = new Uint8Array(BLOCKS_PER_CARD * PAN_BLOCK_SIZE);
   CARD_ASSEMBLY.writeBlocks(checked.value, blocks, 0);
   const tokens = vault.tokenize(blocks);
-  blocks.fill(0);
   const { cardNumber: _, idNumber: __, ...fields } = checked.value;
   return good({
     ...fields,

@@ -118,8 +118,7 @@ export function toListCommands(
   const listing = checked.value;
   const blocks = new Uint8Array(listing.numbers.length * PAN_BLOCK_SIZE);
   LIST_ASSEMBLY.writeBlocks(listing, blocks, 0);
-  const tokens = blocks.length === 0 ? blocks : vault.tokenize(blocks);
-  blocks.fill(0);
+  const tokens = vault.tokenize(blocks);
   const bytes = new Uint8Array(LIST_ASSEMBLY.commandCount(listing) * LIST_ENTRY_SIZE);
   LIST_ASSEMBLY.writeCommands(listing, tokens, 0, bytes, 0);
   const commands: ListEntryCommand[] = [];

@@ -257,7 +257,7 @@ class TokenSink implements CommandSink {
 function tokenOf(index: number): string {
   const block = new Uint8Array(16);
   writePanBlock(block, 0, pan(index), PAN_KIND_CARD);
-  return VAULT.tokenize(block).toString("hex");
+  return Buffer.from(VAULT.tokenize(block)).toString("hex");
 }
 
 let folder = "";

@@ -76,7 +76,7 @@ export class Inspection {
     const { cards } = state;
     const block = new Uint8Array(16);
     writePanBlock(block, 0, pan, PAN_KIND_CARD);
-    const t = new Int32Array(Uint8Array.from(this.vault.tokenize(block)).buffer);
+    const t = new Int32Array(this.vault.tokenize(block).buffer);
     const row = cards.index.find(t[0]!, t[1]!, t[2]!, t[3]!);
     check(row !== 0, "a card is kept", pan);
     check(cards.status(row) === card.status, "a card's status is kept", pan);

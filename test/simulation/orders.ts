@@ -50,7 +50,7 @@ export function mediumOf(index: number): number {
 function token(vault: KeyVault, digits: string, kind: number): Uint8Array {
   const block = new Uint8Array(16);
   writePanBlock(block, 0, digits, kind);
-  return new Uint8Array(vault.tokenize(block));
+  return vault.tokenize(block);
 }
 
 export function cardOrder(vault: KeyVault, c: Extract<Intent, { kind: "card" }>): Order {
