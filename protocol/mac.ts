@@ -25,18 +25,12 @@ export interface Mac {
   /** Whether the 16 bytes at macOffset are the MAC of bytes[start..end). Constant time. */
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean;
   /**
-   * Writes the MACs of `count` messages of the same size to `tags`, 16 bytes each, sooner than one
-   * by one. Message i begins at word starts[i]; `size` is a multiple of 16. Null where one by one
-   * is as good (HMAC).
+   * The MACs of `count` messages of the same size, four words each, sooner than one by one; they
+   * stand until the next call. Message i begins at word starts[i]; `size` is a multiple of 16.
+   * Null where one by one is as good (HMAC).
    */
   readonly signMany:
-    | ((
-        words: Int32Array,
-        starts: Int32Array,
-        count: number,
-        size: number,
-        tags: Uint8Array,
-      ) => void)
+    | ((words: Int32Array, starts: Int32Array, count: number, size: number) => Int32Array)
     | null;
   /** Forgets the key and zeroes what can be zeroed; the object is of no use afterwards. */
   close(): void;
@@ -114,6 +108,19 @@ export function tagEquals(
   return difference === 0;
 }
 
+/** As `tagEquals`, of words: tag[tagWord..+4) and words[macWord..+4). */
+export function tagWordsEqual(
+  tag: Int32Array,
+  tagWord: number,
+  words: Int32Array,
+  macWord: number,
+): boolean {
+  assert(macWord >= 0 && macWord + BLOCK_WORDS <= words.length, "a MAC to check is there");
+  let difference = 0;
+  for (let i = 0; i < BLOCK_WORDS; i++) difference |= tag[tagWord + i]! ^ words[macWord + i]!;
+  return difference === 0;
+}
+
 const BLOCK_WORDS = 4;
 const K1_WORD = 0;
 const K2_WORD = 4;
@@ -176,28 +183,20 @@ class CmacMac implements Mac {
     starts: Int32Array,
     count: number,
     size: number,
-    tags: Uint8Array,
-  ): void => {
+  ): Int32Array => {
     assert(this.cipher !== null, "a closed MAC is not used");
     assert(size > 0 && (size & 15) === 0, "messages of a group are whole blocks");
-    assert(tags.length >= count * MAC_SIZE, "the MACs have room");
     if (groupWords.length < count * BLOCK_WORDS) growGroup(count * BLOCK_WORDS);
-    const groupSize = count * MAC_SIZE;
+    const group = groupWords;
     const blockCipher = this.blocks();
     const lastWord = (size >> 2) - BLOCK_WORDS;
-    groupWords.fill(0, 0, count * BLOCK_WORDS);
+    group.fill(0, 0, count * BLOCK_WORDS);
     for (let word = 0; word <= lastWord; word += BLOCK_WORDS) {
-      for (let m = 0, g = 0; m < count; m++, g += BLOCK_WORDS) {
-        const from = starts[m]! + word;
-        groupWords[g]! ^= words[from]!;
-        groupWords[g + 1]! ^= words[from + 1]!;
-        groupWords[g + 2]! ^= words[from + 2]!;
-        groupWords[g + 3]! ^= words[from + 3]!;
-      }
-      if (word === lastWord) this.addSubkey(count);
-      blockCipher.encrypt(groupBytes, groupSize);
+      addBlocks(group, words, starts, count, word);
+      if (word === lastWord) this.addSubkey(group, count);
+      blockCipher.encrypt(groupBytes, count * MAC_SIZE);
     }
-    for (let i = 0; i < groupSize; i++) tags[i] = groupBytes[i]!;
+    return group;
   };
 
   close(): void {
@@ -217,11 +216,16 @@ class CmacMac implements Mac {
     return this.blockCipher;
   }
 
-  private addSubkey(count: number): void {
-    for (let m = 0; m < count; m++) {
-      for (let i = 0; i < BLOCK_WORDS; i++) {
-        groupWords[m * BLOCK_WORDS + i]! ^= this.words[K1_WORD + i]!;
-      }
+  private addSubkey(group: Int32Array, count: number): void {
+    const k0 = this.words[K1_WORD]!;
+    const k1 = this.words[K1_WORD + 1]!;
+    const k2 = this.words[K1_WORD + 2]!;
+    const k3 = this.words[K1_WORD + 3]!;
+    for (let g = 0; g < count * BLOCK_WORDS; g += BLOCK_WORDS) {
+      group[g]! ^= k0;
+      group[g + 1]! ^= k1;
+      group[g + 2]! ^= k2;
+      group[g + 3]! ^= k3;
     }
   }
 
@@ -236,19 +240,37 @@ class CmacMac implements Mac {
       while ((size & 15) !== 0) scratch[size++] = 0;
     }
     const words = this.words;
+    const message = scratchWords;
     const lastBlock = (size >> 2) - BLOCK_WORDS;
     for (let i = 0; i < BLOCK_WORDS; i++) {
-      scratchWords[i]! ^= words[LAST_WORD + i]!;
-      scratchWords[lastBlock + i]! ^= words[subkey + i]!;
+      message[i]! ^= words[LAST_WORD + i]!;
+      message[lastBlock + i]! ^= words[subkey + i]!;
     }
     this.cipher.encrypt(scratch, size);
-    for (let i = 0; i < BLOCK_WORDS; i++) words[LAST_WORD + i] = scratchWords[lastBlock + i]!;
+    for (let i = 0; i < BLOCK_WORDS; i++) words[LAST_WORD + i] = message[lastBlock + i]!;
     return size - MAC_SIZE;
   }
 
   /** Keeps the first block of scratch, as words in the machine's own byte order. */
   private store(word: number): void {
     for (let i = 0; i < BLOCK_WORDS; i++) this.words[word + i] = scratchWords[i]!;
+  }
+}
+
+/** Adds the block at `word` of each message to its place in the group. */
+function addBlocks(
+  group: Int32Array,
+  words: Int32Array,
+  starts: Int32Array,
+  count: number,
+  word: number,
+): void {
+  for (let m = 0, g = 0; m < count; m++, g += BLOCK_WORDS) {
+    const from = starts[m]! + word;
+    group[g]! ^= words[from]!;
+    group[g + 1]! ^= words[from + 1]!;
+    group[g + 2]! ^= words[from + 2]!;
+    group[g + 3]! ^= words[from + 3]!;
   }
 }
 

@@ -3,16 +3,17 @@
 // one cipher call for each of their blocks instead of one for each message.
 
 import { assert } from "../protocol/assert.js";
+import { CIPHER_BLOCK_SIZE } from "../protocol/block-cipher.js";
+import { WORD_SIZE } from "../protocol/endian.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
-import { type Mac, tagEquals } from "../protocol/mac.js";
+import { type Mac, tagWordsEqual } from "../protocol/mac.js";
 import { REASON } from "../protocol/reason.js";
 import type { Batch, PendingBlock } from "./batch.js";
 import type { FrameSlot } from "./frame-slot.js";
 
-const CIPHER_BLOCK_SIZE = 16;
 /** Most messages of a group. */
 const GROUP_MAX = 256;
-const tags = new Uint8Array(GROUP_MAX * FRAME_MAC_SIZE);
+const TAG_WORDS = FRAME_MAC_SIZE / WORD_SIZE;
 
 /** Where messages stand: an arena, as bytes and as words. */
 export interface Place {
@@ -42,35 +43,43 @@ export class MacGroup {
 
   /** Adds the message at byte `start`; the caller has looked at `full`. */
   add(start: number): void {
-    assert(start % 4 === 0, "frames stand at multiples of a word");
-    this.starts[this.count++] = start >> 2;
+    assert(start % WORD_SIZE === 0, "frames stand at multiples of a word");
+    this.starts[this.count++] = start / WORD_SIZE;
   }
 
   /** Checks the MACs of all. */
   verify(mac: Mac, { bytes, words }: Place): void {
     const { starts, holds, count, size } = this;
-    const together = this.pays(mac);
-    if (together) mac.signMany!(words, starts, count, size, tags);
+    if (!this.pays(mac)) {
+      for (let i = 0; i < count; i++) {
+        const start = starts[i]! * WORD_SIZE;
+        const end = start + size;
+        holds[i] = mac.verify(bytes, start, end, end) ? 1 : 0;
+      }
+      return;
+    }
+    const tags = mac.signMany!(words, starts, count, size);
+    const sizeWords = size / WORD_SIZE;
     for (let i = 0; i < count; i++) {
-      const start = starts[i]! * 4;
-      const end = start + size;
-      const good = together
-        ? tagEquals(tags, i * FRAME_MAC_SIZE, bytes, end)
-        : mac.verify(bytes, start, end, end);
-      holds[i] = good ? 1 : 0;
+      holds[i] = tagWordsEqual(tags, i * TAG_WORDS, words, starts[i]! + sizeWords) ? 1 : 0;
     }
   }
 
   /** Makes the MACs of all. */
   sign(mac: Mac, { bytes, words }: Place): void {
     const { starts, count, size } = this;
-    const together = this.pays(mac);
-    if (together) mac.signMany!(words, starts, count, size, tags);
+    if (!this.pays(mac)) {
+      for (let i = 0; i < count; i++) {
+        const start = starts[i]! * WORD_SIZE;
+        mac.sign(bytes, start, start + size, bytes, start + size);
+      }
+      return;
+    }
+    const tags = mac.signMany!(words, starts, count, size);
+    const sizeWords = size / WORD_SIZE;
     for (let i = 0; i < count; i++) {
-      const start = starts[i]! * 4;
-      const end = start + size;
-      if (!together) mac.sign(bytes, start, end, bytes, end);
-      else for (let b = 0; b < FRAME_MAC_SIZE; b++) bytes[end + b] = tags[i * FRAME_MAC_SIZE + b]!;
+      const end = starts[i]! + sizeWords;
+      for (let w = 0; w < TAG_WORDS; w++) words[end + w] = tags[i * TAG_WORDS + w]!;
     }
   }
 

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { encryptsInPlace, openPortable } from "../protocol/block-cipher.js";
 import { deriveSessionKeys, deriveSignOnKey, MAC_ALGORITHM } from "../protocol/index.js";
-import { tagEquals } from "../protocol/mac.js";
+import { tagEquals, tagWordsEqual } from "../protocol/mac.js";
 import { checkValueOfWrapped } from "../src/cli/wrapped-key.js";
 import { TerminalClient } from "../src/client/index.js";
 import { newMasterKey } from "../src/control/master-key.js";
@@ -221,9 +221,9 @@ t.test("a client zeroes its own copy of the master key, not the caller's", async
   t.same(given, Buffer.from(masterKeyOf(1001)), "the caller's is as it was");
 });
 
-/** Bytes that count which of them were looked at. */
-function counted(bytes: Uint8Array, seen: Set<string>): Uint8Array {
-  return new Proxy(bytes, {
+/** Bytes or words that count which of them were looked at. */
+function counted<A extends Uint8Array | Int32Array>(values: A, seen: Set<string>): A {
+  return new Proxy(values, {
     get(target, key) {
       if (typeof key === "string" && /^\d+$/.test(key)) seen.add(key);
       return Reflect.get(target, key, target) as unknown;
@@ -237,6 +237,12 @@ function looksAtAll(t: Test, tag: Uint8Array, mac: Uint8Array, expected: boolean
   t.same([seen[0].size, seen[1].size], [16, 16], "all of both were looked at");
 }
 
+function looksAtAllWords(t: Test, tag: Int32Array, mac: Int32Array, expected: boolean): void {
+  const seen = [new Set<string>(), new Set<string>()] as const;
+  t.equal(tagWordsEqual(counted(tag, seen[0]), 4, counted(mac, seen[1]), 1), expected);
+  t.same([seen[0].size, seen[1].size], [4, 4], "all words of both were looked at");
+}
+
 t.test("MACs are compared in constant time: all bytes are looked at, equal or not", async (t) => {
   const tag = crypto.randomBytes(32);
   const mac = new Uint8Array(40);
@@ -248,9 +254,19 @@ t.test("MACs are compared in constant time: all bytes are looked at, equal or no
     looksAtAll(t, tag, other, false);
   }
   looksAtAll(t, tag, new Uint8Array(40), false);
+
+  const tagWords = new Int32Array(crypto.randomBytes(64).buffer.slice(0, 32));
+  const macWords = new Int32Array(8);
+  macWords.set(tagWords.subarray(4, 8), 1);
+  looksAtAllWords(t, tagWords, macWords, true);
+  for (let bit = 0; bit < 128; bit++) {
+    const other = macWords.slice();
+    other[1 + (bit >> 5)]! ^= 1 << (bit & 31);
+    looksAtAllWords(t, tagWords, other, false);
+  }
 });
 
-t.test("nothing but that comparison, and the platform's, compares what is secret", async (t) => {
+t.test("nothing but those comparisons, and the platform's, compares what is secret", async (t) => {
   const macFiles = [
     "protocol/mac.ts",
     "protocol/encode.ts",
