@@ -141,6 +141,7 @@ export class Core implements CommandSink {
     assert(arena.fits(size), "the batch has room for one more message");
     let at = arena.take(size);
     const end = at + size;
+    const nowMs = this.parts.host.monotonicMs();
     arena.bytes.set(bytes, at);
     // Where the next frame is to stand: a refused one leaves no gap.
     let to = at;
@@ -149,7 +150,7 @@ export class Core implements CommandSink {
       const frameSize = reply.gathers ? gatheredFrameSize(arena.view, at, end) : size;
       if (to !== at) arena.bytes.copyWithin(to, at, at + frameSize);
       const count = frames.length;
-      problem = this.takeFrame(reply, to, frameSize);
+      problem = this.takeFrame(reply, to, frameSize, nowMs);
       at += frameSize;
       if (frames.length > count) to += frameSize;
     } while (problem === FRAME_PROBLEM.NONE && at < end);
@@ -158,18 +159,18 @@ export class Core implements CommandSink {
   }
 
   /** Takes the frame at `start` of the batch being received, or refuses it. */
-  private takeFrame(reply: Reply, start: number, size: number): number {
+  private takeFrame(reply: Reply, start: number, size: number, nowMs: number): number {
     const { arena } = this.receiving;
     const problem = requestFrameProblem(arena.view, start, size);
     if (problem !== FRAME_PROBLEM.NONE) return problem;
     const frame = this.slots.take();
     frame.reply = reply;
-    frame.receivedMs = this.parts.host.monotonicMs();
+    frame.receivedMs = nowMs;
     readSlot(frame, arena.view, start, size);
     this.inFlight += frame.count;
     const refusal = this.overload(frame);
     if (refusal === 0) {
-      this.lastTakenMs = frame.receivedMs;
+      this.lastTakenMs = nowMs;
       this.receiving.frames.push(frame);
       this.schedule();
     } else this.refuse(frame, refusal);
