@@ -17,7 +17,7 @@ const RUN_LENGTH = 16;
 /** Batches on their way to the pool at a time, when it is to be busy. */
 const BATCHES = 3;
 const SECONDS = 0.6;
-const ROUNDS = 5;
+const ROUNDS = 12;
 
 /** Has the MACs of a batch checked. */
 type Submit = (batch: number) => Promise<void> | null;
@@ -32,12 +32,7 @@ export const MAC_POOL: BenchCase = {
     await inline.calibrate();
     work.fill(SIZE_MAX, APART);
     const byStage = (batch: number) => inline.verify(work.batches[batch]!);
-    const [value] = await rates(run, SIZE_MAX, 1, [byStage]);
-    const text = `inline, batches of ${SIZE_MAX}, frames of a session apart`;
-    run.record({ name: "inline", text, value: value!, unit: "MACs/s" });
-    for (let threads = 1; threads <= availableParallelism(); threads++) {
-      await busy(run, work, threads);
-    }
+    await busy(run, work, byStage);
     if (availableParallelism() > 1) await choice(run, work, byStage);
     else run.skip("crossover", "one processor: there is no pool");
     await inline.close();
@@ -45,18 +40,26 @@ export const MAC_POOL: BenchCase = {
   },
 };
 
-/** Throughput of a pool that always has work. */
-async function busy(run: Run, work: MacWork, threads: number): Promise<void> {
-  run.say(`${threads} threads`);
-  const pool = new MacPool(threads, work.data);
-  await pool.calibrate();
-  const byPool = (batch: number) => pool.run(batch, SIZE_MAX, SIZE_MAX * MAC_FRAME_SIZE);
-  const [value] = await rates(run, SIZE_MAX, BATCHES, [byPool]);
-  await pool.close();
+/** Throughput inline, and of pools that always have work, in turns. */
+async function busy(run: Run, work: MacWork, inline: Submit): Promise<void> {
+  const pools = Array.from({ length: availableParallelism() }, (_, i) => {
+    return new MacPool(i + 1, work.data);
+  });
+  for (const pool of pools) await pool.calibrate();
+  const byPools = pools.map((pool): Submit => {
+    return (batch) => pool.run(batch, SIZE_MAX, SIZE_MAX * MAC_FRAME_SIZE);
+  });
+  run.say(`inline and 1 to ${pools.length} threads`);
+  const values = await rates(run, SIZE_MAX, BATCHES, [inline, ...byPools]);
+  await Promise.all(pools.map((pool) => pool.close()));
   work.check(true);
-  const text = `${threads} busy threads, batches of ${SIZE_MAX}`;
-  run.record({ name: `threads-${threads}`, text, value: value!, unit: "MACs/s" });
-  run.compare(`threads-${threads}`, "inline");
+  const text = `inline, batches of ${SIZE_MAX}, frames of a session apart`;
+  run.record({ name: "inline", text, value: values[0]!, unit: "MACs/s" });
+  for (let threads = 1; threads <= pools.length; threads++) {
+    const text = `${threads} busy threads, batches of ${SIZE_MAX}`;
+    run.record({ name: `threads-${threads}`, text, value: values[threads]!, unit: "MACs/s" });
+    run.compare(`threads-${threads}`, "inline");
+  }
 }
 
 /** One batch at a time, as in the core: inline, by the pool, and as the stage chooses. */

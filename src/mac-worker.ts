@@ -43,13 +43,6 @@ const keyBytes = new Uint8Array(data.keyTable);
 const keyView = new DataView(data.keyTable);
 const slots: (SlotMacs | undefined)[] = [];
 const group = new MacGroup();
-const GROUP_FIELDS = [
-  JOB_ARENA_WORD,
-  JOB_SIZE_WORD,
-  JOB_KEY_SLOT_WORD,
-  JOB_KEY_VERSION_WORD,
-  JOB_OPERATION_WORD,
-];
 
 /** Does a range of jobs and leaves each one's result in its place. */
 export default function run(task: MacTask): void {
@@ -82,7 +75,13 @@ function runGroup(jobs: Int32Array, from: number, to: number): number {
 
 /** Whether two jobs are of one key, operation, arena and size. */
 function sameGroup(jobs: Int32Array, a: number, b: number): boolean {
-  return GROUP_FIELDS.every((word) => jobs[a + word] === jobs[b + word]);
+  return (
+    jobs[a + JOB_KEY_SLOT_WORD] === jobs[b + JOB_KEY_SLOT_WORD] &&
+    jobs[a + JOB_KEY_VERSION_WORD] === jobs[b + JOB_KEY_VERSION_WORD] &&
+    jobs[a + JOB_SIZE_WORD] === jobs[b + JOB_SIZE_WORD] &&
+    jobs[a + JOB_OPERATION_WORD] === jobs[b + JOB_OPERATION_WORD] &&
+    jobs[a + JOB_ARENA_WORD] === jobs[b + JOB_ARENA_WORD]
+  );
 }
 
 function macsOf(slot: number, version: number): SlotMacs | null {
