@@ -7,6 +7,7 @@ import { MacPool } from "../src/mac-pool.js";
 import { MacStage } from "../src/mac-stage.js";
 import { Metrics } from "../src/metrics.js";
 import type { BenchCase, Run } from "./case.js";
+import { median } from "./core-case.js";
 import { MAC_FRAME_SIZE, MacWork } from "./mac-work.js";
 
 const SIZES = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
@@ -50,14 +51,15 @@ async function busy(run: Run, work: MacWork, inline: Submit): Promise<void> {
     return (batch) => pool.run(batch, SIZE_MAX, SIZE_MAX * MAC_FRAME_SIZE);
   });
   run.say(`inline and 1 to ${pools.length} threads`);
-  const values = await rates(run, SIZE_MAX, BATCHES, [inline, ...byPools]);
+  const rounds = await rates(run, SIZE_MAX, BATCHES, [inline, ...byPools]);
+  const rateOf = (which: number) => median(rounds.map((round) => round[which]!));
   await Promise.all(pools.map((pool) => pool.close()));
   work.check(true);
   const text = `inline, batches of ${SIZE_MAX}, frames of a session apart`;
-  run.record({ name: "inline", text, value: values[0]!, unit: "MACs/s" });
+  run.record({ name: "inline", text, value: rateOf(0), unit: "MACs/s" });
   for (let threads = 1; threads <= pools.length; threads++) {
     const text = `${threads} busy threads, batches of ${SIZE_MAX}`;
-    run.record({ name: `threads-${threads}`, text, value: values[threads]!, unit: "MACs/s" });
+    run.record({ name: `threads-${threads}`, text, value: rateOf(threads), unit: "MACs/s" });
     run.compare(`threads-${threads}`, "inline");
   }
 }
@@ -77,10 +79,11 @@ async function choice(run: Run, work: MacWork, inline: Submit): Promise<void> {
       (batch) => pool.run(batch, size, size * MAC_FRAME_SIZE),
       (batch) => adaptive.verify(work.batches[batch]!),
     ];
-    const [alone, pooled, chosen] = (await rates(run, size, 1, submits)) as Three;
+    const rounds = (await rates(run, size, 1, submits)) as Three[];
     work.check(false);
+    const [alone, pooled, chosen] = [0, 1, 2].map((i) => median(rounds.map((r) => r[i]!))) as Three;
     if (crossover === 0 && pooled > alone) crossover = size;
-    worst = Math.min(worst, chosen / Math.max(alone, pooled));
+    worst = Math.min(worst, median(rounds.map(([a, p, c]) => c / Math.max(a, p))));
     const both = `inline ${Math.round(alone)}, pool ${Math.round(pooled)}`;
     const text = `as the stage chooses, batches of ${size}; ${both}`;
     run.record({ name: `adaptive-${size}`, text, value: chosen, unit: "MACs/s" });
@@ -98,18 +101,19 @@ function recordChoice(run: Run, crossover: number, worst: number, threads: numbe
 }
 
 /**
- * MACs a second of each of `submits`, so many batches at a time: best of some rounds, in which they
- * take turns, so that what disturbs one disturbs all.
+ * MACs a second of each of `submits`, so many batches at a time, in some rounds: in each they take
+ * turns, so that what disturbs one disturbs all.
  */
 async function rates(
   run: Run,
   size: number,
   batches: number,
   submits: readonly Submit[],
-): Promise<number[]> {
-  const best = submits.map(() => 0);
+): Promise<number[][]> {
+  const rounds: number[][] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, submit] of submits.entries()) {
+    const rates: number[] = [];
+    for (const submit of submits) {
       const start = performance.now();
       const end = start + run.seconds(SECONDS) * (1000 / ROUNDS);
       let done = 0;
@@ -121,8 +125,9 @@ async function rates(
         } while (performance.now() < end);
       };
       await Promise.all(Array.from({ length: batches }, (_, batch) => lane(batch)));
-      best[i] = Math.max(best[i]!, done / ((performance.now() - start) / 1000));
+      rates.push(done / ((performance.now() - start) / 1000));
     }
+    rounds.push(rates);
   }
-  return best;
+  return rounds;
 }
