@@ -24,8 +24,8 @@ export interface BlockCipher {
 
 /** A cipher under `key` of 16 bytes; CBC begins at an initialization vector of zeros. */
 export function openCipher(name: CipherName, key: Uint8Array): BlockCipher {
-  openssl ??= findOpenssl();
-  return openssl === "not found" ? openPortable(name, key) : new NativeCipher(openssl, name, key);
+  const found = opensslOnce();
+  return found === null ? openPortable(name, key) : new NativeCipher(found, name, key);
 }
 
 /** As `openCipher`, by node:crypto, whatever is found. */
@@ -35,8 +35,7 @@ export function openPortable(name: CipherName, key: Uint8Array): BlockCipher {
 
 /** Whether `openCipher` encrypts in place, or only as if it did. */
 export function encryptsInPlace(): boolean {
-  openssl ??= findOpenssl();
-  return openssl !== "not found";
+  return opensslOnce() !== null;
 }
 
 const ZERO_BLOCK = new Uint8Array(CIPHER_BLOCK_SIZE);
@@ -91,7 +90,8 @@ const PROTOTYPES: Record<keyof Openssl, string> = {
   update: "int EVP_EncryptUpdate(void *context, void *out, void *outSize, void *bytes, int size)",
 };
 
-let openssl: Openssl | "not found" | null = null;
+/** Undefined until it was looked for, null when it is not there. */
+let openssl: Openssl | null | undefined;
 const ciphers = new Map<CipherName, Pointer>();
 const outSize = new Int32Array(1);
 
@@ -139,17 +139,23 @@ function cipherOf(openssl: Openssl, name: CipherName): Pointer {
   return fetched;
 }
 
+/** Looked for once in each thread. */
+function opensslOnce(): Openssl | null {
+  if (openssl === undefined) openssl = findOpenssl();
+  return openssl;
+}
+
 /** OpenSSL's functions, if this Node.js exports them and they do what node:crypto does. */
-function findOpenssl(): Openssl | "not found" {
+function findOpenssl(): Openssl | null {
   try {
     const require = createRequire(import.meta.url);
     const koffi = require("koffi") as typeof import("koffi");
     const library = koffi.load(null);
     const entries = Object.entries(PROTOTYPES).map(([name, text]) => [name, library.func(text)]);
     const found = Object.fromEntries(entries) as Openssl;
-    return agrees(found) ? found : "not found";
+    return agrees(found) ? found : null;
   } catch {
-    return "not found";
+    return null;
   }
 }
 
@@ -158,7 +164,8 @@ function agrees(found: Openssl): boolean {
   const key = Uint8Array.from(ZERO_BLOCK, (_, i) => i);
   for (const name of ["aes-128-cbc", "aes-128-ecb", "sm4-cbc", "sm4-ecb"] as const) {
     const [native, portable] = [new NativeCipher(found, name, key), openPortable(name, key)];
-    const [ours, theirs] = [new Uint8Array(2 * CIPHER_BLOCK_SIZE), new Uint8Array(32)];
+    const ours = new Uint8Array(2 * CIPHER_BLOCK_SIZE);
+    const theirs = ours.slice();
     for (let call = 0; call < 2; call++) {
       native.encrypt(ours, ours.length);
       portable.encrypt(theirs, theirs.length);

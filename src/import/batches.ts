@@ -69,7 +69,6 @@ export class BatchBuilder<T> {
       tokenOffset += assembly.blockCount(value) * PAN_BLOCK_SIZE;
     }
     assert(command === lines.length && tokenOffset === blocks.length, "a batch is used up");
-    this.blocks.fill(0, 0, tokenOffset);
     this.clear();
     return { batch: { kind: assembly.kind, count: command, bytes }, lines, rowsPerCommand: 1 };
   }
