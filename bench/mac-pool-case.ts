@@ -7,7 +7,6 @@ import { MacPool } from "../src/mac-pool.js";
 import { MacStage } from "../src/mac-stage.js";
 import { Metrics } from "../src/metrics.js";
 import type { BenchCase, Run } from "./case.js";
-import { median } from "./core-case.js";
 import { MAC_FRAME_SIZE, MacWork } from "./mac-work.js";
 
 const SIZES = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
@@ -17,12 +16,14 @@ const APART = 1;
 const RUN_LENGTH = 16;
 /** Batches on their way to the pool at a time, when it is to be busy. */
 const BATCHES = 3;
-const SECONDS = 0.6;
-const ROUNDS = 12;
+/** How long each is measured, in turns so short that a processor which changes speed hits all. */
+const SECONDS = 0.8;
+/** A pool is busy for most of it, and several batches of 16 are through. */
+const TURN_MS = { busy: 25, choice: 5 };
 
 /** Has the MACs of a batch checked. */
 type Submit = (batch: number) => Promise<void> | null;
-type Three = [inline: number, pooled: number, chosen: number];
+type Three = [alone: number, pooled: number, chosen: number];
 
 export const MAC_POOL: BenchCase = {
   name: "mac-pool",
@@ -51,15 +52,14 @@ async function busy(run: Run, work: MacWork, inline: Submit): Promise<void> {
     return (batch) => pool.run(batch, SIZE_MAX, SIZE_MAX * MAC_FRAME_SIZE);
   });
   run.say(`inline and 1 to ${pools.length} threads`);
-  const rounds = await rates(run, SIZE_MAX, BATCHES, [inline, ...byPools]);
-  const rateOf = (which: number) => median(rounds.map((round) => round[which]!));
+  const rateOf = await rates(run, SIZE_MAX, BATCHES, TURN_MS.busy, [inline, ...byPools]);
   await Promise.all(pools.map((pool) => pool.close()));
   work.check(true);
   const text = `inline, batches of ${SIZE_MAX}, frames of a session apart`;
-  run.record({ name: "inline", text, value: rateOf(0), unit: "MACs/s" });
+  run.record({ name: "inline", text, value: rateOf[0]!, unit: "MACs/s" });
   for (let threads = 1; threads <= pools.length; threads++) {
     const text = `${threads} busy threads, batches of ${SIZE_MAX}`;
-    run.record({ name: `threads-${threads}`, text, value: rateOf(threads), unit: "MACs/s" });
+    run.record({ name: `threads-${threads}`, text, value: rateOf[threads]!, unit: "MACs/s" });
     run.compare(`threads-${threads}`, "inline");
   }
 }
@@ -79,11 +79,10 @@ async function choice(run: Run, work: MacWork, inline: Submit): Promise<void> {
       (batch) => pool.run(batch, size, size * MAC_FRAME_SIZE),
       (batch) => adaptive.verify(work.batches[batch]!),
     ];
-    const rounds = (await rates(run, size, 1, submits)) as Three[];
+    const [alone, pooled, chosen] = (await rates(run, size, 1, TURN_MS.choice, submits)) as Three;
     work.check(false);
-    const [alone, pooled, chosen] = [0, 1, 2].map((i) => median(rounds.map((r) => r[i]!))) as Three;
     if (crossover === 0 && pooled > alone) crossover = size;
-    worst = Math.min(worst, median(rounds.map(([a, p, c]) => c / Math.max(a, p))));
+    worst = Math.min(worst, chosen / Math.max(alone, pooled));
     const both = `inline ${Math.round(alone)}, pool ${Math.round(pooled)}`;
     const text = `as the stage chooses, batches of ${size}; ${both}`;
     run.record({ name: `adaptive-${size}`, text, value: chosen, unit: "MACs/s" });
@@ -101,33 +100,34 @@ function recordChoice(run: Run, crossover: number, worst: number, threads: numbe
 }
 
 /**
- * MACs a second of each of `submits`, so many batches at a time, in some rounds: in each they take
- * turns, so that what disturbs one disturbs all.
+ * MACs a second of each of `submits`, so many batches at a time. They take turns of `turnMs`, so
+ * that what disturbs one disturbs all, to and fro, so that nobody always comes after the threads.
  */
 async function rates(
   run: Run,
   size: number,
   batches: number,
+  turnMs: number,
   submits: readonly Submit[],
-): Promise<number[][]> {
-  const rounds: number[][] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const rates: number[] = [];
-    for (const submit of submits) {
-      const start = performance.now();
-      const end = start + run.seconds(SECONDS) * (1000 / ROUNDS);
-      let done = 0;
+): Promise<number[]> {
+  const rounds = Math.ceil((run.seconds(SECONDS) * 1000) / turnMs);
+  const done = submits.map(() => 0);
+  const tookMs = submits.map(() => 0);
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < submits.length; turn++) {
+      const i = round % 2 === 0 ? turn : submits.length - 1 - turn;
+      const submit = submits[i]!;
+      const startMs = performance.now();
       const lane = async (batch: number) => {
         do {
           const pooled = submit(batch);
           if (pooled !== null) await pooled;
-          done += size;
-        } while (performance.now() < end);
+          done[i]! += size;
+        } while (performance.now() - startMs < turnMs);
       };
       await Promise.all(Array.from({ length: batches }, (_, batch) => lane(batch)));
-      rates.push(done / ((performance.now() - start) / 1000));
+      tookMs[i]! += performance.now() - startMs;
     }
-    rounds.push(rates);
   }
-  return rounds;
+  return done.map((count, i) => (count * 1000) / tookMs[i]!);
 }

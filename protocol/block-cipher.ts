@@ -2,8 +2,9 @@
 //
 // The twist: `update` of node:crypto makes a buffer for each call, which costs 2 us and as much
 // again in the collector; the OpenSSL that Node.js carries, and exports for addons, encrypts in
-// place in 0.3. So its functions are called directly (koffi) where they are found and give what
-// node:crypto gives, and node:crypto does it elsewhere: the same cipher, later.
+// place in 0.2. So its functions are called directly (koffi) where they are found and give what
+// node:crypto gives, and node:crypto does it elsewhere: the same cipher, later. To find where an
+// array lies costs as much as the rest of a call, so ciphers take buffers that know.
 
 import { type Cipher, createCipheriv } from "node:crypto";
 import { createRequire } from "node:module";
@@ -14,10 +15,25 @@ export const CIPHER_BLOCK_SIZE = 16;
 
 export type CipherName = "aes-128-cbc" | "aes-128-ecb" | "sm4-cbc" | "sm4-ecb";
 
+/** Memory in which ciphers encrypt. It is nobody else's: never transferred, never resized. */
+export class CipherBuffer {
+  readonly bytes: Uint8Array;
+  /** The same, as words. */
+  readonly words: Int32Array;
+  /** Where it begins, once OpenSSL was told; 0 until then. */
+  address = 0;
+
+  /** `size` in bytes, a multiple of a block. */
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+    this.words = new Int32Array(this.bytes.buffer);
+  }
+}
+
 /** One thread at a time. */
 export interface BlockCipher {
-  /** Encrypts bytes[0..size), whole blocks, in place. CBC goes on from the last block before. */
-  encrypt(bytes: Uint8Array, size: number): void;
+  /** Encrypts the first `size` bytes, whole blocks, in place. CBC goes on from the last block. */
+  encrypt(buffer: CipherBuffer, size: number): void;
   /** Forgets the key; the object is of no use afterwards. To be called: nothing else frees it. */
   close(): void;
 }
@@ -48,7 +64,7 @@ class PortableCipher implements BlockCipher {
     this.cipher.setAutoPadding(false);
   }
 
-  encrypt(bytes: Uint8Array, size: number): void {
+  encrypt({ bytes }: CipherBuffer, size: number): void {
     assert(this.cipher !== null, "a closed cipher is not used");
     checkSize(bytes, size);
     const made = this.cipher.update(bytes.subarray(0, size));
@@ -61,42 +77,45 @@ class PortableCipher implements BlockCipher {
   }
 }
 
-/** A pointer of OpenSSL's. */
-type Pointer = unknown;
+/** A pointer of OpenSSL's, as a number: to pass one as an object costs more. 0 is none. */
+type Pointer = number;
 
 /** The functions of libcrypto that are used, as its manual has them (EVP_EncryptInit(3)). */
 interface Openssl {
-  cipher(context: null, name: string, properties: null): Pointer | null;
-  newContext(): Pointer | null;
+  cipher(context: Pointer, name: string, properties: null): Pointer;
+  newContext(): Pointer;
   /** Zeroes what the context holds, the key with it. */
   freeContext(context: Pointer): void;
-  init(context: Pointer, cipher: Pointer, key: Uint8Array, iv: Uint8Array, params: null): number;
+  init(context: Pointer, cipher: Pointer, key: Uint8Array, iv: Uint8Array, params: Pointer): number;
   setPadding(context: Pointer, padding: number): number;
-  update(
-    context: Pointer,
-    out: Uint8Array,
-    outSize: Int32Array,
-    bytes: Uint8Array,
-    size: number,
-  ): number;
+  update(context: Pointer, out: Pointer, outSize: Pointer, bytes: Pointer, size: number): number;
+  /** Where an array lies; not a function of libcrypto. */
+  addressOf(bytes: Uint8Array | Int32Array): Pointer;
 }
 
-const PROTOTYPES: Record<keyof Openssl, string> = {
-  cipher: "void *EVP_CIPHER_fetch(void *context, const char *name, const char *properties)",
-  newContext: "void *EVP_CIPHER_CTX_new()",
-  freeContext: "void EVP_CIPHER_CTX_free(void *context)",
-  init: "int EVP_EncryptInit_ex2(void *context, void *cipher, void *key, void *iv, void *params)",
-  setPadding: "int EVP_CIPHER_CTX_set_padding(void *context, int padding)",
-  update: "int EVP_EncryptUpdate(void *context, void *out, void *outSize, void *bytes, int size)",
+const POINTER = "intptr_t";
+const PROTOTYPES: Record<Exclude<keyof Openssl, "addressOf">, string> = {
+  cipher: `${POINTER} EVP_CIPHER_fetch(${POINTER} context, const char *name, const char *props)`,
+  newContext: `${POINTER} EVP_CIPHER_CTX_new()`,
+  freeContext: `void EVP_CIPHER_CTX_free(${POINTER} context)`,
+  init:
+    `int EVP_EncryptInit_ex2(${POINTER} context, ${POINTER} cipher, void *key, void *iv, ` +
+    `${POINTER} params)`,
+  setPadding: `int EVP_CIPHER_CTX_set_padding(${POINTER} context, int padding)`,
+  update:
+    `int EVP_EncryptUpdate(${POINTER} context, ${POINTER} out, ${POINTER} outSize, ` +
+    `${POINTER} bytes, int size)`,
 };
 
 /** Undefined until it was looked for, null when it is not there. */
 let openssl: Openssl | null | undefined;
 const ciphers = new Map<CipherName, Pointer>();
+/** Where OpenSSL says how much it has written. */
 const outSize = new Int32Array(1);
+let outSizeAddress = 0;
 
 class NativeCipher implements BlockCipher {
-  private context: Pointer | null;
+  private context: Pointer;
 
   constructor(
     private readonly openssl: Openssl,
@@ -105,22 +124,25 @@ class NativeCipher implements BlockCipher {
   ) {
     assert(key.length === CIPHER_BLOCK_SIZE, "a key is as long as a block");
     const context = openssl.newContext();
-    assert(context !== null, "there is memory for a cipher");
-    const done = openssl.init(context, cipherOf(openssl, name), key, ZERO_BLOCK, null);
+    assert(context !== 0, "there is memory for a cipher");
+    const done = openssl.init(context, cipherOf(openssl, name), key, ZERO_BLOCK, 0);
     assert(done === 1 && openssl.setPadding(context, 0) === 1, "a cipher takes its key");
     this.context = context;
   }
 
-  encrypt(bytes: Uint8Array, size: number): void {
-    assert(this.context !== null, "a closed cipher is not used");
-    checkSize(bytes, size);
-    const done = this.openssl.update(this.context, bytes, outSize, bytes, size);
+  encrypt(buffer: CipherBuffer, size: number): void {
+    const { openssl, context } = this;
+    assert(context !== 0, "a closed cipher is not used");
+    checkSize(buffer.bytes, size);
+    if (buffer.address === 0) buffer.address = openssl.addressOf(buffer.bytes);
+    const { address } = buffer;
+    const done = openssl.update(context, address, outSizeAddress, address, size);
     assert(done === 1 && outSize[0] === size, "a cipher returns as much as it takes");
   }
 
   close(): void {
-    if (this.context !== null) this.openssl.freeContext(this.context);
-    this.context = null;
+    if (this.context !== 0) this.openssl.freeContext(this.context);
+    this.context = 0;
   }
 }
 
@@ -133,8 +155,8 @@ function checkSize(bytes: Uint8Array, size: number): void {
 function cipherOf(openssl: Openssl, name: CipherName): Pointer {
   const known = ciphers.get(name);
   if (known !== undefined) return known;
-  const fetched = openssl.cipher(null, name, null);
-  assert(fetched !== null, "OpenSSL has the cipher");
+  const fetched = openssl.cipher(0, name, null);
+  assert(fetched !== 0, "OpenSSL has the cipher");
   ciphers.set(name, fetched);
   return fetched;
 }
@@ -152,7 +174,9 @@ function findOpenssl(): Openssl | null {
     const koffi = require("koffi") as typeof import("koffi");
     const library = koffi.load(null);
     const entries = Object.entries(PROTOTYPES).map(([name, text]) => [name, library.func(text)]);
-    const found = Object.fromEntries(entries) as Openssl;
+    const addressOf = (array: Uint8Array | Int32Array) => Number(koffi.address(array));
+    const found = { ...Object.fromEntries(entries), addressOf } as Openssl;
+    outSizeAddress = addressOf(outSize);
     return agrees(found) ? found : null;
   } catch {
     return null;
@@ -164,12 +188,12 @@ function agrees(found: Openssl): boolean {
   const key = Uint8Array.from(ZERO_BLOCK, (_, i) => i);
   for (const name of ["aes-128-cbc", "aes-128-ecb", "sm4-cbc", "sm4-ecb"] as const) {
     const [native, portable] = [new NativeCipher(found, name, key), openPortable(name, key)];
-    const ours = new Uint8Array(2 * CIPHER_BLOCK_SIZE);
-    const theirs = ours.slice();
+    const size = 2 * CIPHER_BLOCK_SIZE;
+    const [ours, theirs] = [new CipherBuffer(size), new CipherBuffer(size)];
     for (let call = 0; call < 2; call++) {
-      native.encrypt(ours, ours.length);
-      portable.encrypt(theirs, theirs.length);
-      if (Buffer.compare(ours, theirs) !== 0) return false;
+      native.encrypt(ours, size);
+      portable.encrypt(theirs, size);
+      if (Buffer.compare(ours.bytes, theirs.bytes) !== 0) return false;
     }
     native.close();
   }

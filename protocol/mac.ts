@@ -10,11 +10,18 @@
 
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { assert } from "./assert.js";
-import { type BlockCipher, CIPHER_BLOCK_SIZE, openCipher } from "./block-cipher.js";
+import { type BlockCipher, CIPHER_BLOCK_SIZE, CipherBuffer, openCipher } from "./block-cipher.js";
+import { WORD_SIZE } from "./endian.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "./mac-algorithms.js";
 
 /** Bytes of every MAC on the wire. */
 export const MAC_SIZE = 16;
+
+/** Where messages stand, as bytes and as words. */
+export interface Place {
+  bytes: Uint8Array;
+  words: Int32Array;
+}
 
 /** A key with its algorithm, ready to make and check MACs. One thread at a time. */
 export interface Mac {
@@ -25,13 +32,10 @@ export interface Mac {
   /** Whether the 16 bytes at macOffset are the MAC of bytes[start..end). Constant time. */
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean;
   /**
-   * The MACs of `count` messages of the same size, four words each, sooner than one by one; they
-   * stand until the next call. Message i begins at word starts[i]; `size` is a multiple of 16.
-   * Null where one by one is as good (HMAC).
+   * The MACs of `count` messages of `size` bytes, four words each; they stand until the next call.
+   * Message i begins at word starts[i], and 4 bytes or more stand behind it.
    */
-  readonly signMany:
-    | ((words: Int32Array, starts: Int32Array, count: number, size: number) => Int32Array)
-    | null;
+  signMany(place: Place, starts: Int32Array, count: number, size: number): Int32Array;
   /** Forgets the key and zeroes what can be zeroed; the object is of no use afterwards. */
   close(): void;
 }
@@ -70,28 +74,42 @@ export function pseudorandom(algorithm: number, key: Uint8Array, message: Uint8A
 }
 
 const SCRATCH_SIZE_START = 16_384;
+/** Messages up to it are copied word by word: sooner than by a view of them. */
+const WORDWISE_SIZE_MAX = 512;
 
-let scratch = new Uint8Array(SCRATCH_SIZE_START);
-let scratchWords = new Uint32Array(scratch.buffer);
-
-function growScratch(size: number): void {
-  let grown = scratch.length;
-  while (grown < size) grown *= 2;
-  scratch = new Uint8Array(grown);
-  scratchWords = new Uint32Array(scratch.buffer);
-}
+let scratch = new CipherBuffer(SCRATCH_SIZE_START);
 
 /** Zeroes what the last messages left in this thread's scratch: they hold card numbers. */
 export function wipeScratch(): void {
-  scratch.fill(0);
+  scratch.bytes.fill(0);
 }
 
-/** Copies bytes[start..end) to scratch, with room for a whole last block, and returns its size. */
+/** Makes room in scratch for a message of `size` bytes and a whole last block. */
+function roomInScratch(size: number): void {
+  let grown = scratch.bytes.length;
+  while (grown < size + CIPHER_BLOCK_SIZE) grown *= 2;
+  if (grown > scratch.bytes.length) scratch = new CipherBuffer(grown);
+}
+
+/** Copies bytes[start..end) to scratch and returns its size. */
 function toScratch(bytes: Uint8Array, start: number, end: number): number {
   const size = end - start;
   assert(start >= 0 && size >= 0 && end <= bytes.length, "a MAC covers bytes that are there");
-  if (size + 16 > scratch.length) growScratch(size + 16);
-  scratch.set(bytes.subarray(start, end));
+  roomInScratch(size);
+  scratch.bytes.set(bytes.subarray(start, end));
+  return size;
+}
+
+/** As `toScratch`, the message of `size` bytes at word `start`. */
+function wordsToScratch({ bytes, words }: Place, start: number, size: number): number {
+  if (size > WORDWISE_SIZE_MAX) {
+    const from = start * WORD_SIZE;
+    return toScratch(bytes, from, from + size);
+  }
+  const end = start + Math.ceil(size / WORD_SIZE);
+  assert(start >= 0 && end <= words.length, "a MAC covers bytes that are there");
+  const to = scratch.words;
+  for (let from = start, i = 0; from < end; from++, i++) to[i] = words[from]!;
   return size;
 }
 
@@ -126,9 +144,14 @@ const K1_WORD = 0;
 const K2_WORD = 4;
 const LAST_WORD = 8;
 
-/** Words of a group of messages whose blocks are encrypted side by side. */
-let groupWords = new Int32Array(1024);
-let groupBytes = new Uint8Array(groupWords.buffer);
+/** The MACs of many messages, and before that their blocks, encrypted side by side. */
+let group = new CipherBuffer(4096);
+
+/** Makes room in the group for `count` messages. */
+function roomInGroup(count: number): void {
+  const size = count * MAC_SIZE;
+  if (size > group.bytes.length) group = new CipherBuffer(2 * size);
+}
 
 /** NIST SP 800-38B. Holds a cipher and one array of 12 words, for many keys take memory. */
 class CmacMac implements Mac {
@@ -137,67 +160,52 @@ class CmacMac implements Mac {
   /** Encrypts block i of many messages in one call; made when first needed. */
   private blockCipher: BlockCipher | null = null;
   private readonly key: Uint8Array;
-  private readonly words: Uint32Array;
+  private readonly words: Int32Array;
 
   constructor(algorithm: number, key: Uint8Array) {
     const name = algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-cbc" : "aes-128-cbc";
     this.algorithm = algorithm;
     this.key = Uint8Array.from(key);
     this.cipher = openCipher(name, key);
-    this.words = new Uint32Array(12);
-    scratch.fill(0, 0, CIPHER_BLOCK_SIZE);
+    this.words = new Int32Array(12);
+    const { bytes } = scratch;
+    bytes.fill(0, 0, CIPHER_BLOCK_SIZE);
     this.cipher.encrypt(scratch, CIPHER_BLOCK_SIZE);
     this.store(LAST_WORD);
-    doubleInField(scratch);
+    doubleInField(bytes);
     this.store(K1_WORD);
-    doubleInField(scratch);
+    doubleInField(bytes);
     this.store(K2_WORD);
-    scratch.fill(0, 0, CIPHER_BLOCK_SIZE);
+    bytes.fill(0, 0, CIPHER_BLOCK_SIZE);
   }
 
   sign(bytes: Uint8Array, start: number, end: number, out: Uint8Array, outOffset: number): number {
     assert(outOffset >= 0 && outOffset + MAC_SIZE <= out.length, "a MAC has room");
-    const tagOffset = this.run(bytes, start, end);
-    for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = scratch[tagOffset + i]!;
+    const tagOffset = this.run(toScratch(bytes, start, end));
+    const made = scratch.bytes;
+    for (let i = 0; i < MAC_SIZE; i++) out[outOffset + i] = made[tagOffset + i]!;
     return MAC_SIZE;
   }
 
   verify(bytes: Uint8Array, start: number, end: number, macOffset: number): boolean {
-    return tagEquals(scratch, this.run(bytes, start, end), bytes, macOffset);
+    const tagOffset = this.run(toScratch(bytes, start, end));
+    return tagEquals(scratch.bytes, tagOffset, bytes, macOffset);
   }
 
   /** The MAC of a whole message that is a key itself: no copy of it stays but in `out`. */
   derive(message: Uint8Array, out: Uint8Array): void {
-    const tagOffset = this.run(message, 0, message.length);
-    out.set(scratch.subarray(tagOffset, tagOffset + MAC_SIZE));
-    scratch.fill(0, 0, tagOffset + MAC_SIZE);
+    const tagOffset = this.run(toScratch(message, 0, message.length));
+    out.set(scratch.bytes.subarray(tagOffset, tagOffset + MAC_SIZE));
+    scratch.bytes.fill(0, 0, tagOffset + MAC_SIZE);
   }
 
-  /**
-   * The chains of many messages in step: one ECB call encrypts block i of all of them. As many
-   * calls as a message has blocks, so it pays for more messages than that: 16 messages of 96 bytes
-   * take 0.24 us each instead of 0.53.
-   */
-  readonly signMany = (
-    words: Int32Array,
-    starts: Int32Array,
-    count: number,
-    size: number,
-  ): Int32Array => {
-    assert(this.cipher !== null, "a closed MAC is not used");
-    assert(size > 0 && (size & 15) === 0, "messages of a group are whole blocks");
-    if (groupWords.length < count * BLOCK_WORDS) growGroup(count * BLOCK_WORDS);
-    const group = groupWords;
-    const blockCipher = this.blocks();
-    const lastWord = (size >> 2) - BLOCK_WORDS;
-    group.fill(0, 0, count * BLOCK_WORDS);
-    for (let word = 0; word <= lastWord; word += BLOCK_WORDS) {
-      addBlocks(group, words, starts, count, word);
-      if (word === lastWord) this.addSubkey(group, count);
-      blockCipher.encrypt(groupBytes, count * MAC_SIZE);
-    }
-    return group;
-  };
+  signMany(place: Place, starts: Int32Array, count: number, size: number): Int32Array {
+    roomInGroup(count);
+    const wholeBlocks = size % CIPHER_BLOCK_SIZE === 0;
+    if (wholeBlocks && count > size / CIPHER_BLOCK_SIZE) this.inStep(place, starts, count, size);
+    else this.oneByOne(place, starts, count, size);
+    return group.words;
+  }
 
   close(): void {
     this.words.fill(0);
@@ -208,6 +216,32 @@ class CmacMac implements Mac {
     this.blockCipher = null;
   }
 
+  private oneByOne(place: Place, starts: Int32Array, count: number, size: number): void {
+    const to = group.words;
+    for (let m = 0, g = 0; m < count; m++, g += BLOCK_WORDS) {
+      const from = this.run(wordsToScratch(place, starts[m]!, size)) / WORD_SIZE;
+      const made = scratch.words;
+      for (let i = 0; i < BLOCK_WORDS; i++) to[g + i] = made[from + i]!;
+    }
+  }
+
+  /**
+   * The chains of many messages in step: one ECB call encrypts block i of all of them. As many
+   * calls as a message has blocks, so it pays for more messages than that: 16 messages of 96 bytes
+   * take 0.2 us each instead of 0.3.
+   */
+  private inStep({ words }: Place, starts: Int32Array, count: number, size: number): void {
+    assert(this.cipher !== null, "a closed MAC is not used");
+    const blockCipher = this.blocks();
+    const lastWord = size / WORD_SIZE - BLOCK_WORDS;
+    group.words.fill(0, 0, count * BLOCK_WORDS);
+    for (let word = 0; word <= lastWord; word += BLOCK_WORDS) {
+      addBlocks(group.words, words, starts, count, word);
+      if (word === lastWord) this.addSubkey(group.words, count);
+      blockCipher.encrypt(group, count * MAC_SIZE);
+    }
+  }
+
   private blocks(): BlockCipher {
     if (this.blockCipher === null) {
       const name = this.algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-ecb" : "aes-128-ecb";
@@ -216,50 +250,50 @@ class CmacMac implements Mac {
     return this.blockCipher;
   }
 
-  private addSubkey(group: Int32Array, count: number): void {
+  private addSubkey(to: Int32Array, count: number): void {
     const k0 = this.words[K1_WORD]!;
     const k1 = this.words[K1_WORD + 1]!;
     const k2 = this.words[K1_WORD + 2]!;
     const k3 = this.words[K1_WORD + 3]!;
     for (let g = 0; g < count * BLOCK_WORDS; g += BLOCK_WORDS) {
-      group[g]! ^= k0;
-      group[g + 1]! ^= k1;
-      group[g + 2]! ^= k2;
-      group[g + 3]! ^= k3;
+      to[g]! ^= k0;
+      to[g + 1]! ^= k1;
+      to[g + 2]! ^= k2;
+      to[g + 3]! ^= k3;
     }
   }
 
-  /** Encrypts the message in scratch; returns where in it the MAC begins, at its end. */
-  private run(bytes: Uint8Array, start: number, end: number): number {
+  /** Encrypts the message of `size` bytes in scratch; returns where in it the MAC begins. */
+  private run(size: number): number {
     assert(this.cipher !== null, "a closed MAC is not used");
-    let size = toScratch(bytes, start, end);
+    const { bytes, words: message } = scratch;
+    let end = size;
     let subkey = K1_WORD;
     if (size === 0 || (size & 15) !== 0) {
       subkey = K2_WORD;
-      scratch[size++] = 0x80;
-      while ((size & 15) !== 0) scratch[size++] = 0;
+      bytes[end++] = 0x80;
+      while ((end & 15) !== 0) bytes[end++] = 0;
     }
-    const words = this.words;
-    const message = scratchWords;
-    const lastBlock = (size >> 2) - BLOCK_WORDS;
+    const { words } = this;
+    const lastBlock = (end >> 2) - BLOCK_WORDS;
     for (let i = 0; i < BLOCK_WORDS; i++) {
       message[i]! ^= words[LAST_WORD + i]!;
       message[lastBlock + i]! ^= words[subkey + i]!;
     }
-    this.cipher.encrypt(scratch, size);
+    this.cipher.encrypt(scratch, end);
     for (let i = 0; i < BLOCK_WORDS; i++) words[LAST_WORD + i] = message[lastBlock + i]!;
-    return size - MAC_SIZE;
+    return end - MAC_SIZE;
   }
 
   /** Keeps the first block of scratch, as words in the machine's own byte order. */
   private store(word: number): void {
-    for (let i = 0; i < BLOCK_WORDS; i++) this.words[word + i] = scratchWords[i]!;
+    for (let i = 0; i < BLOCK_WORDS; i++) this.words[word + i] = scratch.words[i]!;
   }
 }
 
 /** Adds the block at `word` of each message to its place in the group. */
 function addBlocks(
-  group: Int32Array,
+  to: Int32Array,
   words: Int32Array,
   starts: Int32Array,
   count: number,
@@ -267,16 +301,11 @@ function addBlocks(
 ): void {
   for (let m = 0, g = 0; m < count; m++, g += BLOCK_WORDS) {
     const from = starts[m]! + word;
-    group[g]! ^= words[from]!;
-    group[g + 1]! ^= words[from + 1]!;
-    group[g + 2]! ^= words[from + 2]!;
-    group[g + 3]! ^= words[from + 3]!;
+    to[g]! ^= words[from]!;
+    to[g + 1]! ^= words[from + 1]!;
+    to[g + 2]! ^= words[from + 2]!;
+    to[g + 3]! ^= words[from + 3]!;
   }
-}
-
-function growGroup(wordCount: number): void {
-  groupWords = new Int32Array(2 * wordCount);
-  groupBytes = new Uint8Array(groupWords.buffer);
 }
 
 /** Multiplies the first block by x in GF(2^128) (SP 800-38B clause 6.1), in place. */
@@ -293,7 +322,6 @@ function digestName(algorithm: number): "sha256" | "sm3" {
 /** RFC 2104, the first 16 bytes of its output. */
 class HmacMac implements Mac {
   readonly algorithm: number;
-  readonly signMany = null;
   private key: KeyObject | null;
 
   constructor(algorithm: number, key: Uint8Array) {
@@ -312,6 +340,15 @@ class HmacMac implements Mac {
     return tagEquals(this.run(bytes, start, end), 0, bytes, macOffset);
   }
 
+  signMany({ bytes }: Place, starts: Int32Array, count: number, size: number): Int32Array {
+    roomInGroup(count);
+    for (let m = 0; m < count; m++) {
+      const start = starts[m]! * WORD_SIZE;
+      group.bytes.set(this.run(bytes, start, start + size).subarray(0, MAC_SIZE), m * MAC_SIZE);
+    }
+    return group.words;
+  }
+
   close(): void {
     this.key = null;
   }
@@ -320,7 +357,7 @@ class HmacMac implements Mac {
     assert(this.key !== null, "a closed MAC is not used");
     const size = toScratch(bytes, start, end);
     return createHmac(digestName(this.algorithm), this.key)
-      .update(scratch.subarray(0, size))
+      .update(scratch.bytes.subarray(0, size))
       .digest();
   }
 }

@@ -3,10 +3,9 @@
 // one cipher call for each of their blocks instead of one for each message.
 
 import { assert } from "../protocol/assert.js";
-import { CIPHER_BLOCK_SIZE } from "../protocol/block-cipher.js";
 import { WORD_SIZE } from "../protocol/endian.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
-import { type Mac, tagWordsEqual } from "../protocol/mac.js";
+import { type Mac, type Place, tagEquals, tagWordsEqual } from "../protocol/mac.js";
 import { REASON } from "../protocol/reason.js";
 import type { Batch, PendingBlock } from "./batch.js";
 import type { FrameSlot } from "./frame-slot.js";
@@ -14,12 +13,6 @@ import type { FrameSlot } from "./frame-slot.js";
 /** Most messages of a group. */
 const GROUP_MAX = 256;
 const TAG_WORDS = FRAME_MAC_SIZE / WORD_SIZE;
-
-/** Where messages stand: an arena, as bytes and as words. */
-export interface Place {
-  bytes: Uint8Array;
-  words: Int32Array;
-}
 
 /** Messages of one key, all of `size` bytes, their MACs right behind them. */
 export class MacGroup {
@@ -48,34 +41,29 @@ export class MacGroup {
   }
 
   /** Checks the MACs of all. */
-  verify(mac: Mac, { bytes, words }: Place): void {
+  verify(mac: Mac, place: Place): void {
     const { starts, holds, count, size } = this;
-    if (!this.pays(mac)) {
-      for (let i = 0; i < count; i++) {
-        const start = starts[i]! * WORD_SIZE;
-        const end = start + size;
-        holds[i] = mac.verify(bytes, start, end, end) ? 1 : 0;
-      }
+    const tags = mac.signMany(place, starts, count, size);
+    if (size % WORD_SIZE !== 0) {
+      this.verifyBytes(tags, place);
       return;
     }
-    const tags = mac.signMany!(words, starts, count, size);
     const sizeWords = size / WORD_SIZE;
     for (let i = 0; i < count; i++) {
-      holds[i] = tagWordsEqual(tags, i * TAG_WORDS, words, starts[i]! + sizeWords) ? 1 : 0;
+      const end = starts[i]! + sizeWords;
+      holds[i] = tagWordsEqual(tags, i * TAG_WORDS, place.words, end) ? 1 : 0;
     }
   }
 
   /** Makes the MACs of all. */
-  sign(mac: Mac, { bytes, words }: Place): void {
+  sign(mac: Mac, place: Place): void {
     const { starts, count, size } = this;
-    if (!this.pays(mac)) {
-      for (let i = 0; i < count; i++) {
-        const start = starts[i]! * WORD_SIZE;
-        mac.sign(bytes, start, start + size, bytes, start + size);
-      }
+    const tags = mac.signMany(place, starts, count, size);
+    if (size % WORD_SIZE !== 0) {
+      this.signBytes(tags, place);
       return;
     }
-    const tags = mac.signMany!(words, starts, count, size);
+    const { words } = place;
     const sizeWords = size / WORD_SIZE;
     for (let i = 0; i < count; i++) {
       const end = starts[i]! + sizeWords;
@@ -83,10 +71,21 @@ export class MacGroup {
     }
   }
 
-  /** A group takes one call for each block of a message: it pays for more messages than that. */
-  private pays(mac: Mac): boolean {
-    const wholeBlocks = this.size % CIPHER_BLOCK_SIZE === 0;
-    return mac.signMany !== null && wholeBlocks && this.count > this.size / CIPHER_BLOCK_SIZE;
+  /** MACs that stand at no word: those of management messages, whose bodies have any size. */
+  private verifyBytes(tags: Int32Array, { bytes }: Place): void {
+    const tagBytes = new Uint8Array(tags.buffer);
+    for (let i = 0; i < this.count; i++) {
+      const end = this.starts[i]! * WORD_SIZE + this.size;
+      this.holds[i] = tagEquals(tagBytes, i * FRAME_MAC_SIZE, bytes, end) ? 1 : 0;
+    }
+  }
+
+  private signBytes(tags: Int32Array, { bytes }: Place): void {
+    const tagBytes = new Uint8Array(tags.buffer);
+    for (let i = 0; i < this.count; i++) {
+      const tag = tagBytes.subarray(i * FRAME_MAC_SIZE, (i + 1) * FRAME_MAC_SIZE);
+      bytes.set(tag, this.starts[i]! * WORD_SIZE + this.size);
+    }
   }
 }
 

@@ -47,7 +47,8 @@ export class MacPool {
             minThreads: this.threads,
             maxThreads: this.threads,
             idleTimeout: Number.POSITIVE_INFINITY,
-            concurrentTasksPerWorker: 1,
+            // One that is done goes on with the next before the main thread has learnt of it.
+            concurrentTasksPerWorker: 2,
           });
   }
 

@@ -1,9 +1,9 @@
 // A thread of the MAC pool: verifies and makes MACs over the shared arenas, in place. Keeps the
 // cipher objects of each key slot it has met and makes them anew when the slot's keys change.
 
-import { createMac, type Mac, wipeScratch } from "../protocol/mac.js";
+import { createMac, type Mac, type Place, wipeScratch } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
-import { MacGroup, type Place } from "./mac-groups.js";
+import { MacGroup } from "./mac-groups.js";
 import {
   JOB_ARENA_WORD,
   JOB_BAD,

@@ -4,11 +4,13 @@
 
 import { hkdfSync } from "node:crypto";
 import { assert } from "../protocol/assert.js";
-import { type BlockCipher, openCipher } from "../protocol/block-cipher.js";
+import { type BlockCipher, CipherBuffer, openCipher } from "../protocol/block-cipher.js";
 import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
 import { unwrapKey, wrapKey } from "./key-wrap.js";
 
 export const ROOT_KEY_SIZE = 32;
+/** Bytes of number blocks that are tokenized in one call. */
+const TOKENIZED_SIZE = 64 * 1024;
 
 /** The keys a KeyVault works with; what a worker thread is handed instead of the root key. */
 export interface VaultKeys {
@@ -28,6 +30,7 @@ export function deriveVaultKeys(rootKey: Uint8Array): VaultKeys {
 export class KeyVault {
   private readonly tokenCipher: BlockCipher;
   private readonly wrappingKey: Uint8Array;
+  private readonly buffer = new CipherBuffer(TOKENIZED_SIZE);
 
   /** `keys` stay the vault's: `close` zeroes them. */
   constructor(private readonly keys: VaultKeys) {
@@ -36,12 +39,18 @@ export class KeyVault {
   }
 
   /**
-   * Turns number blocks (protocol/pan.ts) into tokens, 16 bytes each, in one AES-ECB call and in
-   * place: the numbers are gone. Returns `blocks`.
+   * Turns number blocks (protocol/pan.ts) into tokens, 16 bytes each, many in one AES-ECB call and
+   * in place: the numbers are gone. Returns `blocks`.
    */
   tokenize<Blocks extends Uint8Array>(blocks: Blocks): Blocks {
     assert(blocks.length % PAN_BLOCK_SIZE === 0, "number blocks are whole");
-    if (blocks.length > 0) this.tokenCipher.encrypt(blocks, blocks.length);
+    const { bytes } = this.buffer;
+    for (let at = 0; at < blocks.length; at += TOKENIZED_SIZE) {
+      const part = blocks.subarray(at, at + TOKENIZED_SIZE);
+      bytes.set(part);
+      this.tokenCipher.encrypt(this.buffer, part.length);
+      part.set(part.length < TOKENIZED_SIZE ? bytes.subarray(0, part.length) : bytes);
+    }
     return blocks;
   }
 
