@@ -137,7 +137,9 @@ const CRYPTO = Type.Object({
   workers: Type.Union([Type.Literal("auto"), Type.Integer({ minimum: 0, maximum: 64 })], {
     default: "auto",
     unit: "threads",
-    description: "threads that verify and make MACs; 0 does it all in the main thread",
+    description:
+      "threads that verify and make MACs; 0 does it all in the main thread, 1 is no sooner; auto " +
+      "takes one for each core but one, from three cores on",
   }),
 });
 

@@ -34,10 +34,3 @@ export interface MacWorkerData {
   jobTables: SharedArrayBuffer[];
   keyTable: SharedArrayBuffer;
 }
-
-/** A range of jobs of one job table. */
-export interface MacTask {
-  jobTable: number;
-  from: number;
-  to: number;
-}

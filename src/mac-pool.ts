@@ -1,5 +1,5 @@
-// The pool of threads for MACs, and the decision when it is worth it: a lone MAC costs 1 us here
-// and some 100 us through a thread, a large batch is done sooner by several threads while the main
+// The pool of threads for MACs, and the decision when it is worth it: a lone MAC costs 0.4 us here
+// and some 20 us through a thread, a large batch is done sooner by several threads while the main
 // thread goes on receiving. The crossover is measured at start, and what the pool then really took
 // corrects it: on a machine whose cores are busy with others, threads come late. The one home of
 // piscina.
@@ -10,7 +10,8 @@ import { performance } from "node:perf_hooks";
 import { Piscina, workerData } from "piscina";
 import { createMac } from "../protocol/mac.js";
 import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
-import type { MacTask, MacWorkerData } from "./mac-jobs.js";
+import { MacBoard } from "./mac-board.js";
+import type { MacWorkerData } from "./mac-jobs.js";
 
 const SMALL_SIZE = 96;
 const LARGE_SIZE = 8224;
@@ -34,10 +35,15 @@ export interface MacCosts {
 export class MacPool {
   private readonly piscina: Piscina | null;
   readonly threads: number;
+  private readonly board = new MacBoard();
+  /** What each thread has for its one task: it ends with the pool. */
+  private readonly serving: readonly Promise<void>[];
+  /** Rejects when a thread ends before. */
+  private readonly failed: Promise<never>;
   private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perTaskNs: Number.POSITIVE_INFINITY };
 
   constructor(workers: number | "auto", data: MacWorkerData) {
-    this.threads = workers === "auto" ? availableParallelism() - 1 : workers;
+    this.threads = workers === "auto" ? threadsWorthIt() : workers;
     this.piscina =
       this.threads === 0
         ? null
@@ -47,9 +53,16 @@ export class MacPool {
             minThreads: this.threads,
             maxThreads: this.threads,
             idleTimeout: Number.POSITIVE_INFINITY,
-            // One that is done goes on with the next before the main thread has learnt of it.
-            concurrentTasksPerWorker: 2,
+            concurrentTasksPerWorker: 1,
           });
+    this.serving = Array.from({ length: this.threads }, () => {
+      return this.piscina!.run(this.board.memory);
+    });
+    this.failed = new Promise((_, reject) => {
+      for (const ended of this.serving) ended.catch(reject);
+    });
+    // Whoever waits for an order is told; else it is nobody's rejection.
+    this.failed.catch(() => {});
   }
 
   /** How many times longer the pool took than was to be expected, 1 and up. */
@@ -72,24 +85,17 @@ export class MacPool {
     if (this.piscina === null || count < TASK_JOBS_MIN) return false;
     const singlyNs = this.singlyNs(count, size);
     const inlineNs = singlyNs * this.inlineRatio;
-    // The main thread is free meanwhile, so it counts as one thread more.
-    const pooledNs = (this.costs.perTaskNs + singlyNs / (this.threads + 1)) * MARGIN;
+    const pooledNs = (this.costs.perTaskNs + singlyNs / this.threads) * MARGIN;
     if (inlineNs <= pooledNs) return false;
     if (inlineNs > pooledNs * this.slowness) return true;
     this.passedOver = (this.passedOver + 1) % RETRY_BATCHES;
     return this.passedOver === 0;
   }
 
-  /** Does jobs 0..count-1 of a job table, over `size` bytes in all, split over the threads. */
+  /** Does jobs 0..count-1 of a job table, over `size` bytes in all, by all threads. */
   async run(jobTable: number, count: number, size: number): Promise<void> {
     const start = performance.now();
-    const tasks: Promise<void>[] = [];
-    const perTask = Math.max(Math.ceil(count / this.threads), TASK_JOBS_MIN);
-    for (let from = 0; from < count; from += perTask) {
-      const task: MacTask = { jobTable, from, to: Math.min(from + perTask, count) };
-      tasks.push(this.piscina!.run(task));
-    }
-    await Promise.all(tasks);
+    await this.order(jobTable, count);
     const tookNs = (performance.now() - start) * 1e6;
     const expectedNs = this.costs.perTaskNs + this.singlyNs(count, size) / this.threads;
     const slowness = Math.max(1, tookNs / expectedNs);
@@ -108,20 +114,31 @@ export class MacPool {
   }
 
   async close(): Promise<void> {
+    this.board.end();
+    await Promise.allSettled(this.serving);
     await this.piscina?.destroy();
   }
 
+  private async order(jobTable: number, count: number): Promise<void> {
+    await Promise.race([this.board.order(jobTable, count), this.failed]);
+  }
+
+  /** What an order costs beside its jobs: one of the first job alone, whose keys are not there. */
   private async taskNs(): Promise<number> {
-    const empty: MacTask = { jobTable: 0, from: 0, to: 0 };
-    await this.piscina!.run(empty);
     const times: number[] = [];
     for (let i = 0; i < CALIBRATION_ROUNDS / 4; i++) {
       const start = performance.now();
-      await this.piscina!.run(empty);
+      await this.order(0, 1);
       times.push(performance.now() - start);
     }
     return median(times) * 1e6;
   }
+}
+
+/** One for each core but the main thread's; one alone does nothing sooner than the main thread. */
+function threadsWorthIt(): number {
+  const others = availableParallelism() - 1;
+  return others > 1 ? others : 0;
 }
 
 /** In a thread of the pool: what the pool was made with. */

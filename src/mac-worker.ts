@@ -3,6 +3,7 @@
 
 import { createMac, type Mac, type Place, wipeScratch } from "../protocol/mac.js";
 import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
+import { type BoardMemory, serveBoard } from "./mac-board.js";
 import { MacGroup } from "./mac-groups.js";
 import {
   JOB_ARENA_WORD,
@@ -17,7 +18,6 @@ import {
   JOB_SIZE_WORD,
   JOB_START_WORD,
   JOB_WORDS,
-  type MacTask,
 } from "./mac-jobs.js";
 import { threadData } from "./mac-pool.js";
 import {
@@ -44,11 +44,15 @@ const keyView = new DataView(data.keyTable);
 const slots: (SlotMacs | undefined)[] = [];
 const group = new MacGroup();
 
-/** Does a range of jobs and leaves each one's result in its place. */
-export default function run(task: MacTask): void {
-  const jobs = jobTables[task.jobTable]!;
-  for (let i = task.from; i < task.to; ) i = runGroup(jobs, i, task.to);
-  wipeScratch();
+/** What the pool has a thread do, until it ends. */
+export default function serve(board: BoardMemory): void {
+  serveBoard(board, run, wipeScratch);
+}
+
+/** Does jobs from..to-1 of a job table and leaves each one's result in its place. */
+function run(jobTable: number, from: number, to: number): void {
+  const jobs = jobTables[jobTable]!;
+  for (let i = from; i < to; ) i = runGroup(jobs, i, to);
 }
 
 /** Does job `from` and those behind it that go with it in a group; returns the next one. */

@@ -1,0 +1,61 @@
+// The board of the MAC pool: each job of each order is done once, by whichever thread comes first,
+// also when orders are small, many and reuse each other's places; and a pool whose thread has ended
+// says so to whoever waits.
+
+import { Worker } from "node:worker_threads";
+import t from "tap";
+import { MacWork } from "../bench/mac-work.js";
+import { MacBoard } from "../src/mac-board.js";
+import { JOB_ARENA_WORD } from "../src/mac-jobs.js";
+import { MacPool } from "../src/mac-pool.js";
+import type { BoardWorkerData } from "./board-worker.js";
+
+const THREADS = 3;
+const TABLES = 3;
+const JOBS_MAX = 300;
+const ORDERS = 6000;
+
+t.test("every job of every order is done once", async (t) => {
+  const board = new MacBoard();
+  const newCounts = () => new Int32Array(new SharedArrayBuffer(JOBS_MAX * 4));
+  const counts = Array.from({ length: TABLES }, newCounts);
+  const idle = new Int32Array(new SharedArrayBuffer(4));
+  const data: BoardWorkerData = { memory: board.memory, counts, idle };
+  const url = new URL("./board-worker.js", import.meta.url);
+  const threads = Array.from({ length: THREADS }, () => new Worker(url, { workerData: data }));
+  const ended = threads.map((thread) => new Promise((resolve) => thread.once("exit", resolve)));
+  let wrong = 0;
+  const lane = async (table: number) => {
+    for (let order = 0; order < ORDERS / TABLES; order++) {
+      const count = order % 7 === 0 ? 1 + (order % 3) : 1 + ((order * 37) % JOBS_MAX);
+      counts[table]!.fill(0);
+      await board.order(table, count);
+      const once = counts[table]!.every((times, job) => times === (job < count ? 1 : 0));
+      if (!once) wrong++;
+    }
+  };
+  await Promise.all(counts.map((_, table) => lane(table)));
+  t.equal(wrong, 0, `${ORDERS} orders`);
+  t.ok(Atomics.load(idle, 0) > THREADS, "threads slept between orders, and were woken");
+  board.end();
+  t.same(await Promise.all(ended), [0, 0, 0], "threads end with the board");
+});
+
+t.test("a board has places for four orders, and says when it has no more", async (t) => {
+  const board = new MacBoard();
+  for (let i = 0; i < 4; i++) void board.order(0, 1);
+  await t.rejects(board.order(0, 1), /the board has a place/);
+});
+
+t.test("a pool whose thread has ended tells whoever waits, then and later", async (t) => {
+  const work = await MacWork.make(1, 16);
+  const pool = new MacPool(1, work.data);
+  await pool.calibrate();
+  work.fill(16, 1);
+  const { jobs, number } = work.batches[0]!;
+  jobs[JOB_ARENA_WORD] = 99;
+  await t.rejects(pool.run(number, 16, 1), TypeError, "an arena that is not there");
+  await t.rejects(pool.run(number, 16, 1), TypeError, "the next one, too");
+  await pool.close();
+  work.close();
+});
