@@ -25,8 +25,8 @@ const RETRY_BATCHES = 256;
 /** Jobs of one task at the least: below that a second thread is not woken. */
 const TASK_JOBS_MIN = 32;
 
-/** What a MAC costs inline and a task costs through the pool, nanoseconds. */
-export interface MacCosts {
+/** What a MAC costs inline and an order costs through the pool, nanoseconds. */
+interface MacCosts {
   perMacNs: number;
   perByteNs: number;
   perTaskNs: number;
@@ -40,7 +40,7 @@ export class MacPool {
   private readonly serving: readonly Promise<void>[];
   /** Rejects when a thread ends before. */
   private readonly failed: Promise<never>;
-  private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perTaskNs: Number.POSITIVE_INFINITY };
+  private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perTaskNs: 0 };
 
   constructor(workers: number | "auto", data: MacWorkerData) {
     this.threads = workers === "auto" ? threadsWorthIt() : workers;
@@ -72,12 +72,12 @@ export class MacPool {
   private passedOver = 0;
 
   /** Measures the crossover. To be awaited before traffic. */
-  async calibrate(): Promise<MacCosts> {
+  async calibrate(): Promise<void> {
+    if (this.piscina === null) return;
     const small = inlineNs(SMALL_SIZE);
     const perByteNs = Math.max((inlineNs(LARGE_SIZE) - small) / (LARGE_SIZE - SMALL_SIZE), 0);
-    const perTaskNs = this.piscina === null ? Number.POSITIVE_INFINITY : await this.taskNs();
+    const perTaskNs = await this.taskNs();
     this.costs = { perMacNs: small - perByteNs * SMALL_SIZE, perByteNs, perTaskNs };
-    return this.costs;
   }
 
   /** Whether `count` MACs over `size` bytes in all are better done by the pool. */

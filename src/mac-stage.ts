@@ -23,7 +23,7 @@ import {
   JOB_WAITING,
   JOB_WORDS,
 } from "./mac-jobs.js";
-import { type MacCosts, MacPool } from "./mac-pool.js";
+import { MacPool } from "./mac-pool.js";
 import type { Metrics } from "./metrics.js";
 import type { SessionKeys } from "./session-keys.js";
 
@@ -54,7 +54,7 @@ export class MacStage {
   }
 
   /** Measures from which size on the pool is worth it. To be awaited before traffic. */
-  calibrate(): Promise<MacCosts> {
+  calibrate(): Promise<void> {
     return this.pool.calibrate();
   }
 
