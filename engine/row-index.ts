@@ -8,6 +8,7 @@
 // Invariant: each indexed row stands in exactly one slot of one of the two.
 
 import { assert } from "../protocol/assert.js";
+import { reserveWords } from "./memory.js";
 import { SlotOrder } from "./slot-order.js";
 import type { Table } from "./table.js";
 
@@ -38,7 +39,7 @@ export class RowIndex {
     slotCount = SLOTS_MIN,
   ) {
     assert(table.rowsMax <= ROW_MASK, "row numbers fit a slot");
-    this.slots = newSlots(powerOfTwo(Math.max(slotCount, SLOTS_MIN)));
+    this.slots = reserveWords(powerOfTwo(Math.max(slotCount, SLOTS_MIN)));
   }
 
   /** The row with this key (unused words 0), or 0. */
@@ -121,7 +122,7 @@ export class RowIndex {
   rebuild(included: ((row: number) => boolean) | null): void {
     const { rowCount } = this.table;
     const expected = Math.ceil((rowCount * LOAD_DENOMINATOR) / LOAD_NUMERATOR);
-    this.slots = newSlots(powerOfTwo(Math.max(SLOTS_MIN, expected)));
+    this.slots = reserveWords(powerOfTwo(Math.max(SLOTS_MIN, expected)));
     this.oldSlots = null;
     this.usedCount = 0;
     this.rowCount = 0;
@@ -214,7 +215,7 @@ export class RowIndex {
     this.oldCursor = 0;
     const { length } = this.slots;
     const mostlyRows = this.rowCount * 2 * LOAD_DENOMINATOR > length * LOAD_NUMERATOR;
-    this.slots = newSlots(mostlyRows ? length * 2 : length);
+    this.slots = reserveWords(mostlyRows ? length * 2 : length);
     this.usedCount = 0;
     this.move(MOVED_PER_INSERT);
   }
@@ -262,10 +263,6 @@ function removeFrom(slots: Int32Array, hash: number, row: number): boolean {
     return true;
   }
   return false;
-}
-
-function newSlots(count: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(count * 4));
 }
 
 function powerOfTwo(value: number): number {

@@ -10,6 +10,7 @@
 
 import { assert } from "../protocol/assert.js";
 import { WORD_SIZE } from "../protocol/endian.js";
+import { reserveWords } from "./memory.js";
 import {
   PAGE_CLEAN,
   PAGE_DIRTY,
@@ -35,7 +36,7 @@ export class Table {
     readonly name: string,
     readonly rowWords: number,
     readonly rowsMax: number,
-    public words = reserve(rowsMax * rowWords),
+    public words = reserveWords(rowsMax * rowWords),
   ) {
     assert(rowsMax > 1 && rowsMax < 2 ** 31, "table rows are in range");
     this.pageStates = this.newPageStates();
@@ -72,7 +73,7 @@ export class Table {
   /** Forgets all rows. A running checkpoint goes on with what they were. */
   clear(): void {
     this.snapshot = null;
-    this.words = reserve(this.rowsMax * this.rowWords);
+    this.words = reserveWords(this.rowsMax * this.rowWords);
     this.pageStates = this.newPageStates();
     this.rowCount = 1;
     this.touch(0);
@@ -140,8 +141,4 @@ export class Table {
   private newPageStates(): Uint8Array {
     return new Uint8Array((this.rowsMax >> PAGE_ROWS_SHIFT) + 1);
   }
-}
-
-function reserve(wordCount: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(wordCount * WORD_SIZE));
 }

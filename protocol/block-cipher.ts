@@ -2,13 +2,13 @@
 //
 // The twist: `update` of node:crypto makes a buffer for each call, which costs 2 us and as much
 // again in the collector; the OpenSSL that Node.js carries, and exports for addons, encrypts in
-// place in 0.2. So its functions are called directly (koffi) where they are found and give what
+// place in 0.2. So its functions are called directly where they are found and give what
 // node:crypto gives, and node:crypto does it elsewhere: the same cipher, later. To find where an
 // array lies costs as much as the rest of a call, so ciphers take buffers that know.
 
 import { type Cipher, createCipheriv } from "node:crypto";
-import { createRequire } from "node:module";
 import { assert } from "./assert.js";
+import { loadNative } from "./native.js";
 
 /** Bytes of a block of both ciphers. */
 export const CIPHER_BLOCK_SIZE = 16;
@@ -169,12 +169,14 @@ function opensslOnce(): Openssl | null {
 
 /** OpenSSL's functions, if this Node.js exports them and they do what node:crypto does. */
 function findOpenssl(): Openssl | null {
+  const native = loadNative();
+  if (native === null) return null;
   try {
-    const require = createRequire(import.meta.url);
-    const koffi = require("koffi") as typeof import("koffi");
-    const library = koffi.load(null);
-    const entries = Object.entries(PROTOTYPES).map(([name, text]) => [name, library.func(text)]);
-    const addressOf = (array: Uint8Array | Int32Array) => Number(koffi.address(array));
+    const entries = Object.entries(PROTOTYPES).map(([name, text]) => [
+      name,
+      native.functionOf(text),
+    ]);
+    const { addressOf } = native;
     const found = { ...Object.fromEntries(entries), addressOf } as Openssl;
     outSizeAddress = addressOf(outSize);
     return agrees(found) ? found : null;

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { RowIndex } from "../engine/row-index.js";
 import { Table } from "../engine/table.js";
+import { useLargePages } from "./large-pages.js";
 import { type TableReading, TableStore } from "./storage.js";
 
 export interface LoadOrder {
@@ -24,6 +25,7 @@ export interface LoadDone {
   slots: Int32Array;
 }
 
+useLargePages();
 const order = workerData as LoadOrder;
 const table = new Table(order.id, order.name, order.rowWords, order.rowsMax, order.words);
 const store = new TableStore(order.folder);

@@ -11,6 +11,7 @@ import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { type Host, systemHost } from "./host.js";
 import { JournalWriter } from "./journal-writer.js";
+import { useLargePages } from "./large-pages.js";
 import { loadBeside } from "./load-beside.js";
 import { Metrics } from "./metrics.js";
 import { newEngine, recover } from "./recover.js";
@@ -61,6 +62,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     checkRules(join(config.data, "rules.json"), config, vault);
     opening = openWriter(config);
     options.opening?.({ metrics, vaultKeys });
+    useLargePages();
     const engine = newEngine(config);
     const loaded = await loadBeside(config.data, tables, engine.state);
     const recovery = recover(config, journal, tables, engine, loaded);

@@ -30,7 +30,7 @@ const LONG_FILES: string[] = [];
 const IN_PROTOCOL = new Map([
   ["protocol/parameters.ts", ["msgpackr"]],
   // It loads koffi, and goes on without it.
-  ["protocol/block-cipher.ts", ["node:module", "koffi"]],
+  ["protocol/native.ts", ["node:module", "koffi"]],
 ]);
 /** What is published (package.json, exports): its exports are for others, too. */
 const PUBLIC_PATHS = /^(protocol|src\/client)\//;

@@ -1,0 +1,27 @@
+// Functions of C that the process carries: those of OpenSSL, which Node.js exports for addons, and
+// of the C library. The one home of koffi, without which all that asks for them goes on as before.
+
+import { createRequire } from "node:module";
+
+export interface Native {
+  /** The function with this prototype, as in C. Throws when it is not there. */
+  // biome-ignore lint/suspicious/noExplicitAny: its prototype says what it takes
+  functionOf(prototype: string): (...values: any[]) => any;
+  /** Where an array lies. It stays there for as long as the array is kept, and not transferred. */
+  addressOf(array: Uint8Array | Int32Array): number;
+}
+
+/** Null where koffi is not installed, or does not load. */
+export function loadNative(): Native | null {
+  try {
+    const require = createRequire(import.meta.url);
+    const koffi = require("koffi") as typeof import("koffi");
+    const library = koffi.load(null);
+    return {
+      functionOf: (prototype) => library.func(prototype),
+      addressOf: (array) => Number(koffi.address(array)),
+    };
+  } catch {
+    return null;
+  }
+}
