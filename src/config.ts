@@ -80,7 +80,9 @@ export function describeConfig(): string {
 function findFile(configFile: string | undefined, data: Given | undefined): string | null {
   if (configFile !== undefined) return configFile;
   const folder = data?.value ?? CONFIG_KEYS_BY_NAME.get("data")!.defaultValue;
-  const path = join(String(folder), CONFIG_FILE_NAME);
+  // What is no text is told of with the other faults.
+  if (typeof folder !== "string") return null;
+  const path = join(folder, CONFIG_FILE_NAME);
   return existsSync(path) ? path : null;
 }
 

@@ -161,6 +161,12 @@ t.test("a file that is not there is told with its name", async (t) => {
   t.same(linesOf({ configFile: path }), [`configuration file ${path}: cannot be read (ENOENT)`]);
 });
 
+t.test("a data folder that is no text is a fault like any other", async (t) => {
+  for (const data of [5, null, {}, { toString: undefined }]) {
+    t.throws(() => loadConfig({ flags: { data } }), { name: "ConfigError", message: /data = / });
+  }
+});
+
 t.test("defaults are valid, and later sources win", async (t) => {
   const config = loadConfig({ flags: { data: folder } });
   t.equal(config.terminals.frameSizeMax, 32 + 4096 * 64 + 16);
