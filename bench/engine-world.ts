@@ -14,7 +14,6 @@ import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
 import { STAN_MAX } from "../protocol/use-record.js";
 import type { CommandBatch, CommandResult, CommandSink } from "../src/command-sink.js";
-import { useLargePages } from "../src/large-pages.js";
 import { deriveVaultKeys, KeyVault, ROOT_KEY_SIZE } from "../src/vault.js";
 import { recordTemplate } from "./frames.js";
 import { businessDateNow } from "./server.js";
@@ -73,7 +72,6 @@ export class EngineWorld implements CommandSink {
 
   /** Makes a world of `cardCount` cards with room for `usesMax` uses. */
   static async make(cardCount: number, usesMax: number): Promise<EngineWorld> {
-    useLargePages();
     const world = new EngineWorld(cardCount, usesMax);
     await seedParties(world, world.vault, TERMINALS);
     await seedCards(world, world.vault, cardCount);

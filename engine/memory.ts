@@ -4,18 +4,18 @@
 
 import { WORD_SIZE } from "../protocol/endian.js";
 
-type Prepare = (memory: SharedArrayBuffer) => void;
+type Prepare = (words: Int32Array) => void;
 
-let prepare: Prepare = () => {};
+let prepare: Prepare | null = null;
 
-/** From now on, memory that this thread reserves goes through `how` before it is written. */
-export function prepareMemory(how: Prepare): void {
+/** From now on what this thread reserves goes through `how` before it is written; null ends it. */
+export function prepareMemory(how: Prepare | null): void {
   prepare = how;
 }
 
 /** Reserves `count` words. */
 export function reserveWords(count: number): Int32Array {
-  const memory = new SharedArrayBuffer(count * WORD_SIZE);
-  prepare(memory);
-  return new Int32Array(memory);
+  const words = new Int32Array(new SharedArrayBuffer(count * WORD_SIZE));
+  prepare?.(words);
+  return words;
 }

@@ -2,9 +2,10 @@
 // it was given, and makes the index over the first four words of its rows.
 
 import { parentPort, workerData } from "node:worker_threads";
+import { prepareMemory } from "../engine/memory.js";
 import { RowIndex } from "../engine/row-index.js";
 import { Table } from "../engine/table.js";
-import { useLargePages } from "./large-pages.js";
+import { askLargePages } from "./large-pages.js";
 import { type TableReading, TableStore } from "./storage.js";
 
 export interface LoadOrder {
@@ -25,7 +26,7 @@ export interface LoadDone {
   slots: Int32Array;
 }
 
-useLargePages();
+prepareMemory(askLargePages);
 const order = workerData as LoadOrder;
 const table = new Table(order.id, order.name, order.rowWords, order.rowsMax, order.words);
 const store = new TableStore(order.folder);

@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine } from "../engine/engine.js";
+import { prepareMemory } from "../engine/memory.js";
 import { Checkpointer } from "./checkpointer.js";
 import type { Config } from "./config.js";
 import { Core } from "./core.js";
@@ -11,10 +12,10 @@ import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { type Host, systemHost } from "./host.js";
 import { JournalWriter } from "./journal-writer.js";
-import { useLargePages } from "./large-pages.js";
+import { askLargePages } from "./large-pages.js";
 import { loadBeside } from "./load-beside.js";
 import { Metrics } from "./metrics.js";
-import { newEngine, recover } from "./recover.js";
+import { newEngine, type Recovery, recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
 import { checkRules } from "./rules.js";
 import { JournalStore, TableStore } from "./storage.js";
@@ -62,11 +63,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     checkRules(join(config.data, "rules.json"), config, vault);
     opening = openWriter(config);
     options.opening?.({ metrics, vaultKeys });
-    useLargePages();
-    const engine = newEngine(config);
-    const loaded = await loadBeside(config.data, tables, engine.state);
-    const recovery = recover(config, journal, tables, engine, loaded);
-    const { checkpointPosition, blocksReplayed } = recovery;
+    const { engine, checkpointPosition, blocksReplayed } = await load(config, journal, tables);
     await journal.confirm().catch(stopUnwritten);
     const host = systemHost(options.clock);
     const writer = await opening;
@@ -101,6 +98,17 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     await Promise.all([journal.close(), tables.close()]);
     lock.release();
     throw error;
+  }
+}
+
+async function load(config: Config, journal: JournalStore, tables: TableStore): Promise<Recovery> {
+  const engine = newEngine(config);
+  prepareMemory(askLargePages);
+  try {
+    const loaded = await loadBeside(config.data, tables, engine.state);
+    return recover(config, journal, tables, engine, loaded);
+  } finally {
+    prepareMemory(null);
   }
 }
 
