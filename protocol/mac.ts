@@ -88,7 +88,9 @@ export function wipeScratch(): void {
 function roomInScratch(size: number): void {
   let grown = scratch.bytes.length;
   while (grown < size + CIPHER_BLOCK_SIZE) grown *= 2;
-  if (grown > scratch.bytes.length) scratch = new CipherBuffer(grown);
+  if (grown === scratch.bytes.length) return;
+  wipeScratch();
+  scratch = new CipherBuffer(grown);
 }
 
 /** Copies bytes[start..end) to scratch and returns its size. */
@@ -201,7 +203,7 @@ class CmacMac implements Mac {
 
   signMany(place: Place, starts: Int32Array, count: number, size: number): Int32Array {
     roomInGroup(count);
-    const wholeBlocks = size % CIPHER_BLOCK_SIZE === 0;
+    const wholeBlocks = size > 0 && size % CIPHER_BLOCK_SIZE === 0;
     if (wholeBlocks && count > size / CIPHER_BLOCK_SIZE) this.inStep(place, starts, count, size);
     else this.oneByOne(place, starts, count, size);
     return group.words;

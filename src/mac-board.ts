@@ -84,8 +84,10 @@ export function serveBoard(
   work: (jobTable: number, from: number, to: number) => void,
   idle: () => void,
 ): void {
-  while (Atomics.load(words, ENDED_WORD) === 0) {
+  for (;;) {
+    // Read before all else: what comes after it changes it, so that the thread does not sleep.
     const orders = Atomics.load(words, ORDERS_WORD);
+    if (Atomics.load(words, ENDED_WORD) !== 0) return;
     let took = false;
     for (let place = 0; place < PLACES; place++) {
       while (doChunk(words, tickets, place, work)) took = true;

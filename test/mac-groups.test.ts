@@ -115,6 +115,29 @@ for (const runLength of [1, 3, 16, GROUP_MAX + 9]) {
   });
 }
 
+t.test(
+  "messages of any size, empty ones as well, have the MACs of messages one by one",
+  async (t) => {
+    const words = new Int32Array(64 * 1024);
+    const bytes = new Uint8Array(words.buffer);
+    bytes.set(randomBytes(bytes.length));
+    const starts = Int32Array.from([0, 1, 77, 300]);
+    const one = new Uint8Array(16);
+    for (const algorithm of ALGORITHMS) {
+      const mac = createMac(algorithm, randomBytes(MAC_KEY_SIZES[algorithm]!));
+      for (const size of [0, 1, 15, 16, 17, 31, 33, 512, 513, 528, 20_000]) {
+        const tags = new Uint8Array(mac.signMany({ bytes, words }, starts, 4, size).slice().buffer);
+        const same = [...starts].every((start, i) => {
+          mac.sign(bytes, start * 4, start * 4 + size, one, 0);
+          return Buffer.compare(one, tags.subarray(i * 16, (i + 1) * 16)) === 0;
+        });
+        t.ok(same, `algorithm ${algorithm}, ${size} bytes`);
+      }
+      mac.close();
+    }
+  },
+);
+
 function request(batch: Batch, keys: KeyPair, size: number): FrameSlot {
   const frame = new FrameSlot();
   frame.size = size + FRAME_MAC_SIZE;
