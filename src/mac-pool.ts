@@ -22,7 +22,7 @@ const MARGIN = 1.2;
 const SLOWNESS_WEIGHT = 0.2;
 /** A pool that was too slow is tried again after this many batches that would have gone to it. */
 const RETRY_BATCHES = 256;
-/** Jobs of one task at the least: below that a second thread is not woken. */
+/** Fewer jobs are not worth an order, whatever they are reckoned to take. */
 const TASK_JOBS_MIN = 32;
 
 /** What a MAC costs inline and an order costs through the pool, nanoseconds. */
