@@ -93,18 +93,17 @@ interface Openssl {
   addressOf(bytes: Uint8Array | Int32Array): Pointer;
 }
 
-const POINTER = "intptr_t";
 const PROTOTYPES: Record<Exclude<keyof Openssl, "addressOf">, string> = {
-  cipher: `${POINTER} EVP_CIPHER_fetch(${POINTER} context, const char *name, const char *props)`,
-  newContext: `${POINTER} EVP_CIPHER_CTX_new()`,
-  freeContext: `void EVP_CIPHER_CTX_free(${POINTER} context)`,
+  cipher: "intptr_t EVP_CIPHER_fetch(intptr_t context, const char *name, const char *properties)",
+  newContext: "intptr_t EVP_CIPHER_CTX_new()",
+  freeContext: "void EVP_CIPHER_CTX_free(intptr_t context)",
   init:
-    `int EVP_EncryptInit_ex2(${POINTER} context, ${POINTER} cipher, void *key, void *iv, ` +
-    `${POINTER} params)`,
-  setPadding: `int EVP_CIPHER_CTX_set_padding(${POINTER} context, int padding)`,
+    "int EVP_EncryptInit_ex2(intptr_t context, intptr_t cipher, void *key, void *iv, " +
+    "intptr_t params)",
+  setPadding: "int EVP_CIPHER_CTX_set_padding(intptr_t context, int padding)",
   update:
-    `int EVP_EncryptUpdate(${POINTER} context, ${POINTER} out, ${POINTER} outSize, ` +
-    `${POINTER} bytes, int size)`,
+    "int EVP_EncryptUpdate(intptr_t context, intptr_t out, intptr_t outSize, intptr_t bytes, " +
+    "int size)",
 };
 
 /** Undefined until it was looked for, null when it is not there. */

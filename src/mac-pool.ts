@@ -23,13 +23,13 @@ const SLOWNESS_WEIGHT = 0.2;
 /** A pool that was too slow is tried again after this many batches that would have gone to it. */
 const RETRY_BATCHES = 256;
 /** Fewer jobs are not worth an order, whatever they are reckoned to take. */
-const TASK_JOBS_MIN = 32;
+const ORDER_JOBS_MIN = 32;
 
 /** What a MAC costs inline and an order costs through the pool, nanoseconds. */
 interface MacCosts {
   perMacNs: number;
   perByteNs: number;
-  perTaskNs: number;
+  perOrderNs: number;
 }
 
 export class MacPool {
@@ -40,7 +40,7 @@ export class MacPool {
   private readonly serving: readonly Promise<void>[];
   /** Rejects when a thread ends before. */
   private readonly failed: Promise<never>;
-  private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perTaskNs: 0 };
+  private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perOrderNs: 0 };
 
   constructor(workers: number | "auto", data: MacWorkerData) {
     this.threads = workers === "auto" ? threadsWorthIt() : workers;
@@ -76,16 +76,16 @@ export class MacPool {
     if (this.piscina === null) return;
     const small = inlineNs(SMALL_SIZE);
     const perByteNs = Math.max((inlineNs(LARGE_SIZE) - small) / (LARGE_SIZE - SMALL_SIZE), 0);
-    const perTaskNs = await this.taskNs();
-    this.costs = { perMacNs: small - perByteNs * SMALL_SIZE, perByteNs, perTaskNs };
+    const perOrderNs = await this.orderNs();
+    this.costs = { perMacNs: small - perByteNs * SMALL_SIZE, perByteNs, perOrderNs };
   }
 
   /** Whether `count` MACs over `size` bytes in all are better done by the pool. */
   worthIt(count: number, size: number): boolean {
-    if (this.piscina === null || count < TASK_JOBS_MIN) return false;
+    if (this.piscina === null || count < ORDER_JOBS_MIN) return false;
     const singlyNs = this.singlyNs(count, size);
     const inlineNs = singlyNs * this.inlineRatio;
-    const pooledNs = (this.costs.perTaskNs + singlyNs / this.threads) * MARGIN;
+    const pooledNs = (this.costs.perOrderNs + singlyNs / this.threads) * MARGIN;
     if (inlineNs <= pooledNs) return false;
     if (inlineNs > pooledNs * this.slowness) return true;
     this.passedOver = (this.passedOver + 1) % RETRY_BATCHES;
@@ -97,14 +97,14 @@ export class MacPool {
     const start = performance.now();
     await this.order(jobTable, count);
     const tookNs = (performance.now() - start) * 1e6;
-    const expectedNs = this.costs.perTaskNs + this.singlyNs(count, size) / this.threads;
+    const expectedNs = this.costs.perOrderNs + this.singlyNs(count, size) / this.threads;
     const slowness = Math.max(1, tookNs / expectedNs);
     this.slowness += (slowness - this.slowness) * SLOWNESS_WEIGHT;
   }
 
   /** Tells what `count` MACs over `size` bytes in all took inline, nanoseconds. */
   tookInline(count: number, size: number, ns: number): void {
-    if (this.piscina === null || count < TASK_JOBS_MIN) return;
+    if (this.piscina === null || count < ORDER_JOBS_MIN) return;
     const ratio = Math.min(ns / this.singlyNs(count, size), 1);
     this.inlineRatio += (ratio - this.inlineRatio) * SLOWNESS_WEIGHT;
   }
@@ -124,7 +124,7 @@ export class MacPool {
   }
 
   /** What an order costs beside its jobs: one of the first job alone, whose keys are not there. */
-  private async taskNs(): Promise<number> {
+  private async orderNs(): Promise<number> {
     const times: number[] = [];
     for (let i = 0; i < CALIBRATION_ROUNDS / 4; i++) {
       const start = performance.now();

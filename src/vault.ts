@@ -49,7 +49,7 @@ export class KeyVault {
       const part = blocks.subarray(at, at + TOKENIZED_SIZE);
       bytes.set(part);
       this.tokenCipher.encrypt(this.buffer, part.length);
-      part.set(part.length < TOKENIZED_SIZE ? bytes.subarray(0, part.length) : bytes);
+      part.set(bytes.subarray(0, part.length));
     }
     return blocks;
   }
