@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { BlockWriter } from "../engine/block.js";
 import { COMMAND, SESSION_SIGN_ON, SESSION_SIZE, writeSession } from "../engine/commands.js";
 import { Engine, REPEATED } from "../engine/engine.js";
-import { readUse, USE_STAN_WORD, USE_WORDS, Use } from "../engine/use.js";
+import { readUse, USE_WORD, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
 import { MTI_USE_REQUEST } from "../protocol/mti.js";
@@ -14,6 +14,7 @@ import { PAN_BLOCK_SIZE } from "../protocol/pan.js";
 import { REASON } from "../protocol/reason.js";
 import { STAN_MAX } from "../protocol/use-record.js";
 import type { CommandBatch, CommandResult, CommandSink } from "../src/command-sink.js";
+import { inlineMore } from "../src/inlining.js";
 import { deriveVaultKeys, KeyVault, ROOT_KEY_SIZE } from "../src/vault.js";
 import { recordTemplate } from "./frames.js";
 import { businessDateNow } from "./server.js";
@@ -72,6 +73,7 @@ export class EngineWorld implements CommandSink {
 
   /** Makes a world of `cardCount` cards with room for `usesMax` uses. */
   static async make(cardCount: number, usesMax: number): Promise<EngineWorld> {
+    inlineMore();
     const world = new EngineWorld(cardCount, usesMax);
     await seedParties(world, world.vault, TERMINALS);
     await seedCards(world, world.vault, cardCount);
@@ -99,7 +101,7 @@ export class EngineWorld implements CommandSink {
   makeUses(count: number, nextCard: () => number): UseSet {
     assert(count <= STAN_MAX, "a set is of one terminal");
     if (this.stan + count > STAN_MAX) this.nextTerminal();
-    const bytes = new Uint8Array(count * USE_WORDS * 4);
+    const bytes = new Uint8Array(count * USE_WORD.COUNT * 4);
     const blocks = new Uint8Array(count * PAN_BLOCK_SIZE);
     const words = new Int32Array(bytes.buffer);
     const record = recordTemplate({
@@ -110,7 +112,7 @@ export class EngineWorld implements CommandSink {
       bytes.set(record, i * record.length);
       writeCardBlock(blocks, i * PAN_BLOCK_SIZE, nextCard());
       bytes.set(blocks.subarray(i * PAN_BLOCK_SIZE, (i + 1) * PAN_BLOCK_SIZE), i * record.length);
-      words[i * USE_WORDS + USE_STAN_WORD] = ++this.stan;
+      words[i * USE_WORD.COUNT + USE_WORD.STAN] = ++this.stan;
     }
     const tokens = this.vault.tokenize(blocks);
     const tokenWords = new Int32Array(tokens.buffer, tokens.byteOffset, tokens.length >> 2);
@@ -130,7 +132,7 @@ export class EngineWorld implements CommandSink {
     use.tokenRow = this.rows[i % USES_PER_FRAME]!;
     use.prefixCount = 0;
     use.panValid = true;
-    readUse(use, MTI_USE_REQUEST, set.words, i * USE_WORDS);
+    readUse(use, MTI_USE_REQUEST, set.words, i * USE_WORD.COUNT);
     return use;
   }
 

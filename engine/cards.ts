@@ -11,7 +11,7 @@
 //   10    amountMinorTotal    u64 over two words, fen
 
 import { assert } from "../protocol/assert.js";
-import { readU64, writeU64 } from "../protocol/endian.js";
+import { addU64, readU64, writeU64 } from "../protocol/endian.js";
 import { CARD_STATUS } from "./domain.js";
 import { RowIndex } from "./row-index.js";
 import { Table } from "./table.js";
@@ -137,8 +137,7 @@ export class Cards {
     words[base + CARD_LAST_USE_TIME_WORD] = timeSeconds | 0;
     words[base + CARD_LAST_USE_TERMINAL_WORD] = terminalId;
     words[base + CARD_USE_COUNT_WORD] = words[base + CARD_USE_COUNT_WORD]! + 1;
-    const total = base + CARD_AMOUNT_TOTAL_WORD;
-    writeU64(words, total, readU64(words, total) + amountMinor);
+    addU64(words, base + CARD_AMOUNT_TOTAL_WORD, amountMinor);
   }
 
   /** Takes back a counted use (a reversal). The time and place of the last use stay. */

@@ -5,16 +5,12 @@
 import { REASON } from "../protocol/reason.js";
 import type { CompiledItem } from "./catalogue.js";
 import { CARD_STATUS, LIST_CAUSE, LIST_SUBJECT } from "./domain.js";
-import { differingField, USE_AWAITED, USE_COUNTED, USE_REVERSED } from "./duplicates.js";
+import { differingField, USE_STATE } from "./duplicates.js";
 import type { State } from "./state.js";
-import {
-  amountValid,
-  formatValid,
-  USE_AMOUNT_WORD,
-  USE_ITEM_WORD,
-  USE_WORDS,
-  type Use,
-} from "./use.js";
+import { amountValid, formatValid, USE_WORD, type Use } from "./use.js";
+
+const { APPROVED } = REASON;
+const { ACTIVE } = CARD_STATUS;
 
 /**
  * Whether the message may be looked at: its form, whom it speaks for, its business date. Refusals
@@ -27,7 +23,7 @@ export function admit(state: State, use: Use): number {
   if (!speaksFor(state, use)) return REASON.TERMINAL_NOT_OF_SENDER;
   if (use.businessDate < state.duplicates.oldestDate) return REASON.DATE_TOO_OLD;
   if (use.businessDate > state.duplicates.newestDate) return REASON.DATE_AHEAD;
-  return REASON.APPROVED;
+  return APPROVED;
 }
 
 /**
@@ -37,14 +33,14 @@ export function admit(state: State, use: Use): number {
 export function admitFirst(state: State, use: Use): number {
   const { duplicates } = state;
   const uses = use.uses!;
-  if (!use.isReversal) return uses.table.full ? REASON.DUPLICATES_FULL : REASON.APPROVED;
+  if (!use.isReversal) return uses.table.full ? REASON.DUPLICATES_FULL : APPROVED;
   if (use.originalDate < duplicates.oldestDate) return REASON.DATE_TOO_OLD;
   if (use.originalDate > duplicates.newestDate) return REASON.DATE_AHEAD;
   const originals = duplicates.of(use.originalDate);
   const awaitedRows = originals.find(use.terminalId, use.originalStan) === 0 ? 1 : 0;
   const ownRows = originals === uses ? 1 + awaitedRows : 1;
   const hasRoom = uses.table.room >= ownRows && originals.table.room >= awaitedRows;
-  return hasRoom ? REASON.APPROVED : REASON.DUPLICATES_FULL;
+  return hasRoom ? APPROVED : REASON.DUPLICATES_FULL;
 }
 
 /** Decides an admitted use that is no repeat. */
@@ -79,12 +75,12 @@ function decideUse(state: State, use: Use): number {
   if ((item.media & (1 << use.medium)) === 0) return REASON.MEDIUM_NOT_ALLOWED;
   if (state.cards.medium(use.cardRow) !== use.medium) return REASON.MEDIUM_DIFFERS;
   const card = cardReason(state, use);
-  if (card !== REASON.APPROVED) return card;
+  if (card !== APPROVED) return card;
   const listed = listReason(state, use, item);
-  if (listed !== REASON.APPROVED) return listed;
+  if (listed !== APPROVED) return listed;
   if (use.amountMinor > item.amountMinorMax) return REASON.AMOUNT_OVER_LIMIT;
   // After this point, the authorization must be approved.
-  return REASON.APPROVED;
+  return APPROVED;
 }
 
 function decideReversal(state: State, use: Use): number {
@@ -92,13 +88,13 @@ function decideReversal(state: State, use: Use): number {
   const row = uses.find(use.terminalId, use.originalStan);
   if (row === 0 || uses.waiting(row)) return REASON.ORIGINAL_NOT_FOUND;
   const originalState = uses.state(row);
-  if ((originalState & USE_AWAITED) !== 0) return REASON.ALREADY_REVERSED;
+  if ((originalState & USE_STATE.AWAITED) !== 0) return REASON.ALREADY_REVERSED;
   if (originalDiffers(uses.table.words, row, use)) return REASON.ORIGINAL_DIFFERS;
-  if ((originalState & USE_REVERSED) !== 0) return REASON.ALREADY_REVERSED;
-  if ((originalState & USE_COUNTED) === 0) return REASON.ORIGINAL_DECLINED;
+  if ((originalState & USE_STATE.REVERSED) !== 0) return REASON.ALREADY_REVERSED;
+  if ((originalState & USE_STATE.COUNTED) === 0) return REASON.ORIGINAL_DECLINED;
   // After this point, the reversal must be approved.
   use.cardRow = use.tokenRow;
-  return REASON.APPROVED;
+  return APPROVED;
 }
 
 /**
@@ -153,7 +149,7 @@ function regionServed(item: CompiledItem, regionCode: number): boolean {
 
 function cardReason(state: State, use: Use): number {
   switch (state.cards.status(use.cardRow)) {
-    case CARD_STATUS.ACTIVE:
+    case ACTIVE:
       break;
     case CARD_STATUS.ISSUED:
       return REASON.CARD_NOT_ACTIVE;
@@ -170,7 +166,7 @@ function cardReason(state: State, use: Use): number {
     default:
       return REASON.CARD_CANCELLED;
   }
-  return state.today > state.cards.expiryDay(use.cardRow) ? REASON.CARD_EXPIRED : REASON.APPROVED;
+  return state.today > state.cards.expiryDay(use.cardRow) ? REASON.CARD_EXPIRED : APPROVED;
 }
 
 function listReason(state: State, use: Use, item: CompiledItem): number {
@@ -192,7 +188,7 @@ function listReason(state: State, use: Use, item: CompiledItem): number {
     use.listRow = listed(state, holders.table.words, base, item.domain, item.itemCode);
     if (use.listRow !== 0) return REASON.HOLDER_LISTED;
   }
-  return REASON.APPROVED;
+  return APPROVED;
 }
 
 function listed(
@@ -232,13 +228,13 @@ function entryInForce(
 
 /** A reversal names the card, item and amount of its original. */
 function originalDiffers(words: Int32Array, row: number, use: Use): boolean {
-  const base = row * USE_WORDS;
+  const base = row * USE_WORD.COUNT;
   for (let i = 0; i < 4; i++) {
     if (words[base + i] !== use.tokens[use.tokenBase + i]) return true;
   }
   return (
-    words[base + USE_ITEM_WORD] !== use.itemCode ||
-    words[base + USE_AMOUNT_WORD] !== use.words[use.base + USE_AMOUNT_WORD] ||
-    words[base + USE_AMOUNT_WORD + 1] !== use.words[use.base + USE_AMOUNT_WORD + 1]
+    words[base + USE_WORD.ITEM] !== use.itemCode ||
+    words[base + USE_WORD.AMOUNT] !== use.words[use.base + USE_WORD.AMOUNT] ||
+    words[base + USE_WORD.AMOUNT + 1] !== use.words[use.base + USE_WORD.AMOUNT + 1]
   );
 }

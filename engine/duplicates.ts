@@ -4,61 +4,54 @@
 // A row is the journal record of the use (engine/use.ts) with words 14 and 15 replaced:
 //   word  field
 //   14    position   low 32 bits
-//   15    state      bits 0..15 position from bit 32, bits 16..18 USE_COUNTED, _REVERSED, _AWAITED
+//   15    state      bits 0..15 position from bit 32, bits 16..18 USE_STATE
 //
 // Row 0, word 0: the business date (YYYYMMDD) of the table, 0 when unused.
 //
 // The twist is the index: neighbouring STANs of a terminal stand in one cache line of slots, since
-// terminals count upwards. Slots are as in RowIndex; the table never holds more than its limit, so
-// the index is made at full size and never grows.
+// terminals count upwards. So a slot that is taken means that its whole line often is, and a probe
+// goes on in the line behind it (PROBE_STEP; an odd number comes to every slot). Slots are as in
+// RowIndex; the table never holds more than its limit, so the index is made at full size and never
+// grows.
 
 import { assert } from "../protocol/assert.js";
-import { WORD_RANGE } from "../protocol/endian.js";
+import { copyFour, WORD } from "../protocol/endian.js";
 import { dayOfDate } from "./calendar.js";
 import { mix } from "./row-index.js";
 import { Table } from "./table.js";
-import {
-  messageClass,
-  USE_AMOUNT_WORD,
-  USE_CARD_ROW_WORD,
-  USE_CATALOGUE_WORD,
-  USE_DATE_WORD,
-  USE_ITEM_WORD,
-  USE_KINDS_WORD,
-  USE_LOCAL_TIME_WORD,
-  USE_REFERENCE_WORD,
-  USE_STAN_WORD,
-  USE_TERMINAL_WORD,
-  USE_WORDS,
-  type Use,
-} from "./use.js";
+import { messageClass, USE_WORD, type Use } from "./use.js";
 
-/** The use stands in its card's counters. */
-export const USE_COUNTED = 1 << 16;
-/** A reversal has taken it back. */
-export const USE_REVERSED = 1 << 17;
-/** A reversal arrived first: the row waits for its original. */
-export const USE_AWAITED = 1 << 18;
-const STATE_MASK = USE_COUNTED | USE_REVERSED | USE_AWAITED;
+export const enum USE_STATE {
+  /** The use stands in its card's counters. */
+  COUNTED = 1 << 16,
+  /** A reversal has taken it back. */
+  REVERSED = 1 << 17,
+  /** A reversal arrived first: the row waits for its original. */
+  AWAITED = 1 << 18,
+}
+const STATE_MASK = USE_STATE.COUNTED | USE_STATE.REVERSED | USE_STATE.AWAITED;
 
-const POSITION_WORD = USE_CATALOGUE_WORD;
-const STATE_WORD = USE_CARD_ROW_WORD;
+const POSITION_WORD = USE_WORD.CATALOGUE;
+const STATE_WORD = USE_WORD.CARD_ROW;
 const ROW_MASK = (1 << 27) - 1;
 const GROUP_SHIFT = 4;
 const GROUP_MASK = (1 << GROUP_SHIFT) - 1;
+/** A line of slots, and one more. */
+const PROBE_STEP = (1 << GROUP_SHIFT) + 1;
 const DATE_WORD = 0;
 
 /** The uses of one business date. */
 export class DateUses {
   readonly table: Table;
   private slots: Int32Array;
-  /** The empty slot at which the last look-up of a key that is not there ended, and its key. */
+  /** The empty slot at which the last look-up of a missing key ended, the key and its hash. */
   private missSlot = -1;
+  private missHash = 0;
   private missTerminalId = 0;
   private missStan = 0;
 
   constructor(id: number, usesMax: number) {
-    this.table = new Table(id, `uses-${id}`, USE_WORDS, usesMax + 1);
+    this.table = new Table(id, `uses-${id}`, USE_WORD.COUNT, usesMax + 1);
     assert(this.table.rowsMax <= ROW_MASK, "row numbers fit a slot");
     this.slots = newSlots(usesMax);
   }
@@ -79,64 +72,69 @@ export class DateUses {
   }
 
   find(terminalId: number, stan: number): number {
-    const mask = this.slots.length - 1;
+    const { slots } = this;
+    const { words } = this.table;
+    const mask = slots.length - 1;
     const hash = mix(terminalId, stan >> GROUP_SHIFT);
-    const tag = hash & ~ROW_MASK;
-    const words = this.table.words;
-    for (let i = start(hash, stan) & mask; ; i = (i + 1) & mask) {
-      const slot = this.slots[i]!;
-      if (slot === 0) {
-        this.missSlot = i;
-        this.missTerminalId = terminalId;
-        this.missStan = stan;
-        return 0;
+    let i = start(hash, stan) & mask;
+    for (let slot = slots[i]!; slot !== 0; slot = slots[i]!) {
+      if (((slot ^ hash) & ~ROW_MASK) === 0) {
+        const row = slot & ROW_MASK;
+        const base = row * USE_WORD.COUNT;
+        if (
+          words[base + USE_WORD.TERMINAL] === terminalId &&
+          words[base + USE_WORD.STAN] === stan
+        ) {
+          return row;
+        }
       }
-      if ((slot & ~ROW_MASK) !== tag) continue;
-      const base = (slot & ROW_MASK) * USE_WORDS;
-      if (words[base + USE_TERMINAL_WORD] === terminalId && words[base + USE_STAN_WORD] === stan) {
-        return slot & ROW_MASK;
-      }
+      i = (i + PROBE_STEP) & mask;
     }
+    this.missSlot = i;
+    this.missHash = hash;
+    this.missTerminalId = terminalId;
+    this.missStan = stan;
+    return 0;
   }
 
   /** Adds a row for a key that is not there. The caller has looked at `table.full`. */
   add(terminalId: number, stan: number): number {
     const row = this.table.append();
-    const base = row * USE_WORDS;
-    this.table.words[base + USE_TERMINAL_WORD] = terminalId;
-    this.table.words[base + USE_STAN_WORD] = stan;
+    const base = row * USE_WORD.COUNT;
+    this.table.words[base + USE_WORD.TERMINAL] = terminalId;
+    this.table.words[base + USE_WORD.STAN] = stan;
     this.place(row, terminalId, stan);
     return row;
   }
 
   position(row: number): number {
-    const base = row * USE_WORDS;
+    const base = row * USE_WORD.COUNT;
     const high = this.table.words[base + STATE_WORD]! & 0xffff;
-    return (this.table.words[base + POSITION_WORD]! >>> 0) + high * WORD_RANGE;
+    return (this.table.words[base + POSITION_WORD]! >>> 0) + high * WORD.RANGE;
   }
 
   state(row: number): number {
-    return this.table.words[row * USE_WORDS + STATE_WORD]! & STATE_MASK;
+    return this.table.words[row * USE_WORD.COUNT + STATE_WORD]! & STATE_MASK;
   }
 
   setState(row: number, state: number): void {
     this.table.touch(row);
-    const word = row * USE_WORDS + STATE_WORD;
+    const word = row * USE_WORD.COUNT + STATE_WORD;
     this.table.words[word] = (this.table.words[word]! & ~STATE_MASK) | state;
   }
 
   setPosition(row: number, position: number, state: number): void {
     this.table.touch(row);
-    const base = row * USE_WORDS;
+    const base = row * USE_WORD.COUNT;
     const words = this.table.words;
     words[base + POSITION_WORD] = position | 0;
-    const high = Math.floor(position / WORD_RANGE);
+    const high = position < WORD.RANGE ? 0 : Math.floor(position / WORD.RANGE);
     assert(high <= 0xffff, "a position has 48 bits");
     words[base + STATE_WORD] = (state & STATE_MASK) | high;
   }
 
   reason(row: number): number {
-    return this.table.words[row * USE_WORDS + USE_KINDS_WORD]! >>> 16;
+    return this.table.words[row * USE_WORD.COUNT + USE_WORD.KINDS]! >>> 16;
   }
 
   /** Whether a reversal made this row and its original has not come. */
@@ -145,7 +143,7 @@ export class DateUses {
   }
 
   messageClass(row: number): number {
-    return (this.table.words[row * USE_WORDS + USE_KINDS_WORD]! >>> 8) & 0xff;
+    return (this.table.words[row * USE_WORD.COUNT + USE_WORD.KINDS]! >>> 8) & 0xff;
   }
 
   /** After loading: the index from the rows. */
@@ -154,18 +152,25 @@ export class DateUses {
     this.missSlot = -1;
     const words = this.table.words;
     for (let row = 1; row < this.table.rowCount; row++) {
-      const base = row * USE_WORDS;
-      this.place(row, words[base + USE_TERMINAL_WORD]!, words[base + USE_STAN_WORD]!);
+      const base = row * USE_WORD.COUNT;
+      this.place(row, words[base + USE_WORD.TERMINAL]!, words[base + USE_WORD.STAN]!);
     }
   }
 
   private place(row: number, terminalId: number, stan: number): void {
-    const mask = this.slots.length - 1;
+    const { slots } = this;
+    if (this.missSlot >= 0 && this.missTerminalId === terminalId && this.missStan === stan) {
+      slots[this.missSlot] = (this.missHash & ~ROW_MASK) | row;
+      this.missSlot = -1;
+      return;
+    }
+    const mask = slots.length - 1;
     const hash = mix(terminalId, stan >> GROUP_SHIFT);
-    const missed = this.missTerminalId === terminalId && this.missStan === stan;
-    let i = missed && this.missSlot >= 0 ? this.missSlot : start(hash, stan) & mask;
-    while (this.slots[i] !== 0) i = (i + 1) & mask;
-    this.slots[i] = (hash & ~ROW_MASK) | row;
+    let i = start(hash, stan) & mask;
+    while (slots[i] !== 0) i = (i + PROBE_STEP) & mask;
+    slots[i] = (hash & ~ROW_MASK) | row;
+    // It may have taken the slot that a look-up found empty.
+    this.missSlot = -1;
   }
 }
 
@@ -175,18 +180,18 @@ export class DateUses {
  */
 export function differingField(uses: DateUses, row: number, use: Use): number {
   const first = uses.table.words;
-  const f = row * USE_WORDS;
+  const f = row * USE_WORD.COUNT;
   const { words, base, tokens, tokenBase } = use;
   if (uses.messageClass(row) !== messageClass(use.mti)) return 1;
   for (let i = 0; i < 4; i++) if (first[f + i] !== tokens[tokenBase + i]) return 2;
-  if (first[f + USE_ITEM_WORD] !== words[base + USE_ITEM_WORD]) return 3;
-  if (first[f + USE_AMOUNT_WORD] !== words[base + USE_AMOUNT_WORD]) return 4;
-  if (first[f + USE_AMOUNT_WORD + 1] !== words[base + USE_AMOUNT_WORD + 1]) return 4;
-  if (first[f + USE_LOCAL_TIME_WORD] !== words[base + USE_LOCAL_TIME_WORD]) return 5;
-  if ((first[f + USE_KINDS_WORD]! & 0xff) !== use.medium) return 6;
+  if (first[f + USE_WORD.ITEM] !== words[base + USE_WORD.ITEM]) return 3;
+  if (first[f + USE_WORD.AMOUNT] !== words[base + USE_WORD.AMOUNT]) return 4;
+  if (first[f + USE_WORD.AMOUNT + 1] !== words[base + USE_WORD.AMOUNT + 1]) return 4;
+  if (first[f + USE_WORD.LOCAL_TIME] !== words[base + USE_WORD.LOCAL_TIME]) return 5;
+  if ((first[f + USE_WORD.KINDS]! & 0xff) !== use.medium) return 6;
   if (!use.isReversal) return 0;
-  if (first[f + USE_REFERENCE_WORD] !== use.originalStan) return 7;
-  if (first[f + USE_REFERENCE_WORD + 1] !== use.originalDate) return 8;
+  if (first[f + USE_WORD.REFERENCE] !== use.originalStan) return 7;
+  if (first[f + USE_WORD.REFERENCE + 1] !== use.originalDate) return 8;
   return 0;
 }
 
@@ -208,7 +213,10 @@ export class Duplicates {
 
   /** The uses of a date that is kept. */
   of(businessDate: number): DateUses {
-    for (const uses of this.dates) if (uses.businessDate === businessDate) return uses;
+    for (let i = 0; i < this.dates.length; i++) {
+      const uses = this.dates[i]!;
+      if (uses.businessDate === businessDate) return uses;
+    }
     assert(false, "a kept date has its table");
   }
 
@@ -250,11 +258,14 @@ export function fillRow(
   uses.setPosition(row, position, state);
   const words = uses.table.words;
   const from = use.words;
-  const base = row * USE_WORDS;
-  for (let i = 0; i < USE_REFERENCE_WORD; i++) words[base + i] = from[use.base + i]!;
-  words[base + USE_REFERENCE_WORD] = use.originalStan;
-  words[base + USE_REFERENCE_WORD + 1] = use.originalDate;
-  assert(words[base + USE_DATE_WORD] === uses.businessDate, "a use stands under its date");
+  const first = use.base;
+  const base = row * USE_WORD.COUNT;
+  copyFour(words, base, from, first);
+  copyFour(words, base + 4, from, first + 4);
+  copyFour(words, base + 8, from, first + 8);
+  words[base + USE_WORD.REFERENCE] = use.originalStan;
+  words[base + USE_WORD.REFERENCE + 1] = use.originalDate;
+  assert(words[base + USE_WORD.DATE] === uses.businessDate, "a use stands under its date");
 }
 
 function start(hash: number, stan: number): number {

@@ -6,7 +6,7 @@
 // seal. Replay applies sealed blocks to the same end.
 
 import { assert } from "../protocol/assert.js";
-import { WORD_SIZE, writeU64 } from "../protocol/endian.js";
+import { copyFour, WORD, writeU64 } from "../protocol/endian.js";
 import { isAdviceMti } from "../protocol/mti.js";
 import {
   OUTCOME_AUTHORIZATION_ID_OFFSET,
@@ -23,25 +23,15 @@ import { COMMAND, commandSize, OUTCOME } from "./commands.js";
 import { admit, admitFirst, decide, findFirst, repeatDiffers } from "./decide.js";
 import { executeCommand } from "./execute.js";
 import { State, type StateLimits } from "./state.js";
-import {
-  classMti,
-  messageClass,
-  USE_CARD_ROW_WORD,
-  USE_CATALOGUE_WORD,
-  USE_DATE_WORD,
-  USE_KINDS_WORD,
-  USE_REFERENCE_WORD,
-  USE_STAN_WORD,
-  USE_TERMINAL_WORD,
-  type Use,
-} from "./use.js";
+import { classMti, messageClass, USE_WORD, type Use } from "./use.js";
 
+const { APPROVED } = REASON;
 const AUTHORIZATION_ID_RANGE = 999_999;
 const RESPONSE_WORD = OUTCOME_RESPONSE_CODE_OFFSET >> 2;
 const RRN_WORD = OUTCOME_RRN_OFFSET >> 2;
 const AUTHORIZATION_WORD = OUTCOME_AUTHORIZATION_ID_OFFSET >> 2;
 const FLAGS_WORD = 7;
-const APPROVED_CODE = RESPONSE_CODE_WORDS[REASON.APPROVED]!;
+const APPROVED_CODE = RESPONSE_CODE_WORDS[APPROVED]!;
 /** Returned by `use` for a repeat, which is answered and not recorded. */
 export const REPEATED = -1;
 
@@ -109,7 +99,7 @@ export class Engine {
    */
   use(use: Use, out: Int32Array, outBase: number): number {
     const admitted = admit(this.state, use);
-    if (admitted !== REASON.APPROVED) return this.refuse(use, admitted, 0, out, outBase);
+    if (admitted !== APPROVED) return this.refuse(use, admitted, 0, out, outBase);
     const first = findFirst(this.state, use);
     if (first !== 0) {
       const differing = repeatDiffers(use);
@@ -117,7 +107,7 @@ export class Engine {
       return this.refuse(use, REASON.DUPLICATE_DIFFERS, differing, out, outBase);
     }
     const refused = admitFirst(this.state, use);
-    if (refused !== REASON.APPROVED) return this.refuse(use, refused, 0, out, outBase);
+    if (refused !== APPROVED) return this.refuse(use, refused, 0, out, outBase);
     const reason = decide(this.state, use);
     const position = this.record(use, reason);
     apply(this.state, use, reason, position);
@@ -141,7 +131,7 @@ export class Engine {
 
   /** Brings into the cache what `count` commands of `kind`, back to back in `bytes`, look up. */
   warm(kind: number, bytes: Uint8Array, count: number): void {
-    if (kind === COMMAND.CARD_EVENT && bytes.byteOffset % WORD_SIZE === 0) {
+    if (kind === COMMAND.CARD_EVENT && bytes.byteOffset % WORD.SIZE === 0) {
       warmCardEvents(this.state, new Int32Array(bytes.buffer, bytes.byteOffset), count);
     }
   }
@@ -197,16 +187,19 @@ export class Engine {
     const words = this.block.words;
     const from = use.words;
     const base = use.base;
-    for (let i = 0; i < 4; i++) words[word + i] = use.tokens[use.tokenBase + i]!;
-    for (let i = USE_TERMINAL_WORD; i < USE_KINDS_WORD; i++) words[word + i] = from[base + i]!;
-    words[word + USE_KINDS_WORD] = use.medium | (messageClass(use.mti) << 8) | (reason << 16);
-    words[word + USE_REFERENCE_WORD] = use.originalStan;
-    words[word + USE_REFERENCE_WORD + 1] = use.originalDate;
+    copyFour(words, word, use.tokens, use.tokenBase);
+    copyFour(words, word + USE_WORD.TERMINAL, from, base + USE_WORD.TERMINAL);
+    words[word + USE_WORD.AMOUNT] = from[base + USE_WORD.AMOUNT]!;
+    words[word + USE_WORD.AMOUNT + 1] = from[base + USE_WORD.AMOUNT + 1]!;
+    words[word + USE_WORD.LOCAL_TIME] = from[base + USE_WORD.LOCAL_TIME]!;
+    words[word + USE_WORD.KINDS] = use.medium | (messageClass(use.mti) << 8) | (reason << 16);
+    words[word + USE_WORD.REFERENCE] = use.originalStan;
+    words[word + USE_WORD.REFERENCE + 1] = use.originalDate;
     if (use.listRow !== 0) {
-      writeU64(words, word + USE_REFERENCE_WORD, this.state.blacklist.entryId(use.listRow));
+      writeU64(words, word + USE_WORD.REFERENCE, this.state.blacklist.entryId(use.listRow));
     }
-    words[word + USE_CATALOGUE_WORD] = this.state.catalogue.version;
-    words[word + USE_CARD_ROW_WORD] = use.cardRow;
+    words[word + USE_WORD.CATALOGUE] = this.state.catalogue.version;
+    words[word + USE_WORD.CARD_ROW] = use.cardRow;
     // From here on the use is read from its record, in replay as now.
     use.words = words;
     use.base = word;
@@ -249,14 +242,14 @@ function writeOutcome(
   position: number,
   differing: number,
 ): void {
-  const code = reason === REASON.APPROVED ? APPROVED_CODE : responseCodeWord(mti, reason);
-  const wouldDecline = code === APPROVED_CODE && reason !== REASON.APPROVED;
-  out[base] = use.words[use.base + USE_TERMINAL_WORD]!;
-  out[base + 1] = use.words[use.base + USE_STAN_WORD]!;
-  out[base + 2] = use.words[use.base + USE_DATE_WORD]!;
+  const code = reason === APPROVED ? APPROVED_CODE : responseCodeWord(mti, reason);
+  const wouldDecline = code === APPROVED_CODE && reason !== APPROVED;
+  out[base] = use.words[use.base + USE_WORD.TERMINAL]!;
+  out[base + 1] = use.words[use.base + USE_WORD.STAN]!;
+  out[base + 2] = use.words[use.base + USE_WORD.DATE]!;
   out[base + RESPONSE_WORD] = code | (reason << 16);
   writeU64(out, base + RRN_WORD, position);
-  out[base + AUTHORIZATION_WORD] = reason === REASON.APPROVED ? authorizationId(position) : 0;
+  out[base + AUTHORIZATION_WORD] = reason === APPROVED ? authorizationId(position) : 0;
   out[base + FLAGS_WORD] = (wouldDecline ? OUTCOME_FLAG_WOULD_DECLINE : 0) | (differing << 8);
 }
 

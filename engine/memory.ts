@@ -2,7 +2,7 @@
 // full size and given by the kernel as they are first written. What the kernel is told of it
 // before, `src/` hands in.
 
-import { WORD_SIZE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 
 type Prepare = (words: Int32Array) => void;
 
@@ -15,7 +15,7 @@ export function prepareMemory(how: Prepare | null): void {
 
 /** Reserves `count` words. */
 export function reserveWords(count: number): Int32Array {
-  const words = new Int32Array(new SharedArrayBuffer(count * WORD_SIZE));
+  const words = new Int32Array(new SharedArrayBuffer(count * WORD.SIZE));
   prepare?.(words);
   return words;
 }

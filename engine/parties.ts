@@ -30,6 +30,7 @@ const KEY_WORDS = 12;
 const WRAPPED_WORDS = 10;
 const TERMINAL_WORDS = 32;
 const FLAG_LISTED = 1 << 16;
+const { OPEN } = PARTY_STATUS;
 
 /** An organisation as the ladder needs it. */
 export interface OrganisationView {
@@ -96,7 +97,7 @@ export class Parties {
   }
 
   open(row: number): boolean {
-    return (this.state(row) & 0xff) === PARTY_STATUS.OPEN;
+    return (this.state(row) & 0xff) === OPEN;
   }
 
   macAlgorithm(row: number): number {

@@ -14,15 +14,7 @@ import { decide, findFirst } from "./decide.js";
 import { isRemembered, recordSize } from "./engine.js";
 import { executeCommand } from "./execute.js";
 import type { State } from "./state.js";
-import {
-  readUse,
-  USE_CARD_ROW_WORD,
-  USE_CATALOGUE_WORD,
-  USE_KINDS_WORD,
-  USE_REFERENCE_WORD,
-  USE_WORDS,
-  Use,
-} from "./use.js";
+import { readUse, USE_WORD, Use } from "./use.js";
 
 /** Reasons that hang on what the journal does not hold: the clear card number. */
 const NOT_DECIDED_AGAIN = new Set<number>([REASON.CARD_NUMBER_INVALID, REASON.NUMBER_RANGE_LISTED]);
@@ -63,17 +55,17 @@ function replayUses(
   takeSequence(state, entry);
   use.senderRow = state.parties.find(entry.senderId);
   for (let i = 0; i < entry.count; i++) {
-    const word = (entry.offset >> 2) + i * USE_WORDS;
-    const reason = block.words[word + USE_KINDS_WORD]! >>> 16;
+    const word = (entry.offset >> 2) + i * USE_WORD.COUNT;
+    const reason = block.words[word + USE_WORD.KINDS]! >>> 16;
     readUse(use, entry.kind, block.words, word);
     use.tokens = block.words;
     use.tokenBase = word;
     use.panValid = reason !== REASON.CARD_NUMBER_INVALID;
-    use.cardRow = block.words[word + USE_CARD_ROW_WORD]!;
+    use.cardRow = block.words[word + USE_WORD.CARD_ROW]!;
     use.terminalRow = state.parties.find(use.terminalId);
     state.registers.position++;
     assert(
-      block.words[word + USE_CATALOGUE_WORD] === state.catalogue.version,
+      block.words[word + USE_WORD.CATALOGUE] === state.catalogue.version,
       "a use was decided under the catalogue in force",
     );
     if (!isRemembered(reason)) continue;
@@ -92,7 +84,7 @@ function decideAgain(state: State, reason: number, words: Int32Array, word: numb
   assert(again === reason, "a decision follows from the state");
   assert(use.cardRow === cardRow, "a decision names its card");
   if (use.listRow === 0) return;
-  const entryId = readU64(words, word + USE_REFERENCE_WORD);
+  const entryId = readU64(words, word + USE_WORD.REFERENCE);
   assert(entryId === state.blacklist.entryId(use.listRow), "a decision names its entry");
 }
 

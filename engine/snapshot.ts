@@ -7,17 +7,22 @@
 
 import { assert } from "../protocol/assert.js";
 
-export const PAGE_ROWS_SHIFT = 8;
-export const PAGE_ROWS = 1 << PAGE_ROWS_SHIFT;
-export const PAGE_CLEAN = 0;
-export const PAGE_DIRTY = 1;
-/** Changed while a checkpoint still has to take it: its other rows are looked at, too. */
-export const PAGE_KEPT = 2;
+export const enum PAGE {
+  ROWS_SHIFT = 8,
+  ROWS = 1 << ROWS_SHIFT,
+}
+
+export const enum PAGE_STATE {
+  CLEAN = 0,
+  DIRTY = 1,
+  /** Changed while a checkpoint still has to take it: its other rows are looked at, too. */
+  KEPT = 2,
+}
 
 /** Kept rows stand in chunks of this many, so that nothing is moved as they grow. */
 const CHUNK_ROWS_SHIFT = 12;
 const CHUNK_ROWS = 1 << CHUNK_ROWS_SHIFT;
-const ROW_IN_PAGE_MASK = PAGE_ROWS - 1;
+const ROW_IN_PAGE_MASK = PAGE.ROWS - 1;
 
 export class Snapshot {
   private cursor = 0;
@@ -44,7 +49,7 @@ export class Snapshot {
 
   /** Whether a page has still to be taken. */
   holds(page: number): boolean {
-    return this.pending[page] !== PAGE_CLEAN;
+    return this.pending[page] !== PAGE_STATE.CLEAN;
   }
 
   /** Whether all pages were taken. */
@@ -64,7 +69,7 @@ export class Snapshot {
       this.keptWords.push(new Int32Array(rowWords * CHUNK_ROWS));
     }
     const heads = this.keptHeads.at(-1)!;
-    const page = row >> PAGE_ROWS_SHIFT;
+    const page = row >> PAGE.ROWS_SHIFT;
     heads[2 * place] = row;
     heads[2 * place + 1] = this.newestOfPage[page]!;
     this.newestOfPage[page] = ++this.keptCount;
@@ -77,25 +82,25 @@ export class Snapshot {
   take(target: Int32Array): number {
     const page = this.nextPage();
     if (page === -1) return -1;
-    const start = page * PAGE_ROWS * this.rowWords;
+    const start = page * PAGE.ROWS * this.rowWords;
     const source = this.words.subarray(start, start + this.pageWords(page));
     assert(target.length >= source.length, "a page fits its target");
     target.set(source);
     this.putBack(page, target);
-    this.pending[page] = PAGE_CLEAN;
-    if (this.now[page] === PAGE_KEPT) this.now[page] = PAGE_DIRTY;
+    this.pending[page] = PAGE_STATE.CLEAN;
+    if (this.now[page] === PAGE_STATE.KEPT) this.now[page] = PAGE_STATE.DIRTY;
     return page;
   }
 
   /** Words of a page: fewer only at the end of the table. */
   pageWords(page: number): number {
-    const size = PAGE_ROWS * this.rowWords;
+    const size = PAGE.ROWS * this.rowWords;
     return Math.min(size, this.words.length - page * size);
   }
 
   private nextPage(): number {
     const { pending } = this;
-    while (this.cursor < pending.length && pending[this.cursor] === PAGE_CLEAN) this.cursor++;
+    while (this.cursor < pending.length && pending[this.cursor] === PAGE_STATE.CLEAN) this.cursor++;
     return this.cursor < pending.length ? this.cursor : -1;
   }
 

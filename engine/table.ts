@@ -9,16 +9,9 @@
 // the table's own scalars), so a row number of 0 means none.
 
 import { assert } from "../protocol/assert.js";
-import { WORD_SIZE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 import { reserveWords } from "./memory.js";
-import {
-  PAGE_CLEAN,
-  PAGE_DIRTY,
-  PAGE_KEPT,
-  PAGE_ROWS,
-  PAGE_ROWS_SHIFT,
-  Snapshot,
-} from "./snapshot.js";
+import { PAGE, PAGE_STATE, Snapshot } from "./snapshot.js";
 
 export class Table {
   /** Rows in use, row 0 included. */
@@ -45,7 +38,7 @@ export class Table {
 
   /** Must precede every write to `row`. */
   touch(row: number): void {
-    if (this.pageStates[row >> PAGE_ROWS_SHIFT] !== PAGE_DIRTY) this.change(row);
+    if (this.pageStates[row >> PAGE.ROWS_SHIFT] !== PAGE_STATE.DIRTY) this.change(row);
   }
 
   get full(): boolean {
@@ -59,7 +52,7 @@ export class Table {
 
   /** Words of a whole page. */
   get pageWords(): number {
-    return PAGE_ROWS * this.rowWords;
+    return PAGE.ROWS * this.rowWords;
   }
 
   /** Adds a zeroed row and returns its number. The caller has looked at `full`. */
@@ -91,8 +84,8 @@ export class Table {
 
   /** Ends it. If pages of it were not taken, all of the table counts as changed. */
   endCheckpoint(): void {
-    const pageEnd = ((this.rowCount - 1) >> PAGE_ROWS_SHIFT) + 1;
-    if (this.snapshot?.complete === false) this.pageStates.fill(PAGE_DIRTY, 0, pageEnd);
+    const pageEnd = ((this.rowCount - 1) >> PAGE.ROWS_SHIFT) + 1;
+    if (this.snapshot?.complete === false) this.pageStates.fill(PAGE_STATE.DIRTY, 0, pageEnd);
     this.snapshot = null;
     this.checkpointing = false;
   }
@@ -102,7 +95,7 @@ export class Table {
    * most rows are left out: the table may have been larger when the page was written.
    */
   loadPage(page: number, bytes: Uint8Array): void {
-    const start = page * PAGE_ROWS * this.rowWords * WORD_SIZE;
+    const start = page * PAGE.ROWS * this.rowWords * WORD.SIZE;
     const size = Math.min(bytes.length, this.words.byteLength - start);
     new Uint8Array(this.words.buffer, start, size).set(bytes.subarray(0, size));
   }
@@ -111,9 +104,9 @@ export class Table {
   loaded(rowCount: number): void {
     assert(rowCount >= 1 && rowCount <= this.rowsMax, "loaded rows fit the table");
     this.rowCount = rowCount;
-    const pageEnd = ((rowCount + PAGE_ROWS - 1) >> PAGE_ROWS_SHIFT) << PAGE_ROWS_SHIFT;
+    const pageEnd = ((rowCount + PAGE.ROWS - 1) >> PAGE.ROWS_SHIFT) << PAGE.ROWS_SHIFT;
     this.words.fill(0, rowCount * this.rowWords, pageEnd * this.rowWords);
-    this.pageStates.fill(PAGE_CLEAN);
+    this.pageStates.fill(PAGE_STATE.CLEAN);
   }
 
   /** The words of all rows in use. */
@@ -123,22 +116,22 @@ export class Table {
 
   invariants(): void {
     assert(this.rowCount >= 1 && this.rowCount <= this.rowsMax, "row count is in range");
-    const kept = this.pageStates.indexOf(PAGE_KEPT);
+    const kept = this.pageStates.indexOf(PAGE_STATE.KEPT);
     assert(kept === -1 || this.snapshot!.holds(kept), "rows are kept for a page not yet taken");
   }
 
   private change(row: number): void {
-    const page = row >> PAGE_ROWS_SHIFT;
+    const page = row >> PAGE.ROWS_SHIFT;
     const { snapshot } = this;
     if (snapshot === null || !snapshot.holds(page)) {
-      this.pageStates[page] = PAGE_DIRTY;
+      this.pageStates[page] = PAGE_STATE.DIRTY;
     } else {
       snapshot.keep(row);
-      this.pageStates[page] = PAGE_KEPT;
+      this.pageStates[page] = PAGE_STATE.KEPT;
     }
   }
 
   private newPageStates(): Uint8Array {
-    return new Uint8Array((this.rowsMax >> PAGE_ROWS_SHIFT) + 1);
+    return new Uint8Array((this.rowsMax >> PAGE.ROWS_SHIFT) + 1);
   }
 }

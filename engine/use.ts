@@ -15,7 +15,7 @@
 //   56      4     catalogueVersion   u32, in force
 //   60      4     cardRow            u32, row in the card table; 0 unknown card
 
-import { WORD_RANGE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 import { TERMINAL_ID_MAX } from "../protocol/frame.js";
 import { isAdviceMti, isReversalMti } from "../protocol/mti.js";
 import {
@@ -27,23 +27,27 @@ import {
 } from "../protocol/use-record.js";
 import type { DateUses } from "./duplicates.js";
 
-export const USE_WORDS = 16;
-export const USE_TERMINAL_WORD = 4;
-export const USE_STAN_WORD = 5;
-export const USE_DATE_WORD = 6;
-export const USE_ITEM_WORD = 7;
-export const USE_AMOUNT_WORD = 8;
-export const USE_LOCAL_TIME_WORD = 10;
-/** medium, messageClass << 8, reason << 16 in the journal; medium, flags, reserved on the wire. */
-export const USE_KINDS_WORD = 11;
-export const USE_REFERENCE_WORD = 12;
-export const USE_CATALOGUE_WORD = 14;
-export const USE_CARD_ROW_WORD = 15;
+/** Words of a use's record. */
+export const enum USE_WORD {
+  TERMINAL = 4,
+  STAN = 5,
+  DATE = 6,
+  ITEM = 7,
+  AMOUNT = 8,
+  LOCAL_TIME = 10,
+  /** Journal: medium, messageClass << 8, reason << 16; wire: medium, flags, reserved. */
+  KINDS = 11,
+  REFERENCE = 12,
+  CATALOGUE = 14,
+  CARD_ROW = 15,
+  /** Words of a record. */
+  COUNT = 16,
+}
 
 /** A use being decided. One object serves all: it is filled again for each record. */
 export class Use {
   /** Words of the record (wire or journal), and where in them it starts. */
-  words: Int32Array = new Int32Array(USE_WORDS);
+  words: Int32Array = new Int32Array(USE_WORD.COUNT);
   base = 0;
   /** Words of the tokens: the card's token and those of its prefixes, 4 words each. */
   tokens: Int32Array = new Int32Array(4);
@@ -79,19 +83,21 @@ export class Use {
 
 /** Fills the fields that a wire record and a journal record have in common. */
 export function readUse(use: Use, mti: number, words: Int32Array, base: number): void {
-  use.words = words;
+  if (use.words !== words) use.words = words;
   use.base = base;
-  use.mti = mti;
-  use.isAdvice = isAdviceMti(mti);
-  use.isReversal = isReversalMti(mti);
-  use.terminalId = words[base + USE_TERMINAL_WORD]!;
-  use.stan = words[base + USE_STAN_WORD]!;
-  use.businessDate = words[base + USE_DATE_WORD]!;
-  use.itemCode = words[base + USE_ITEM_WORD]!;
+  if (use.mti !== mti) {
+    use.mti = mti;
+    use.isAdvice = isAdviceMti(mti);
+    use.isReversal = isReversalMti(mti);
+  }
+  use.terminalId = words[base + USE_WORD.TERMINAL]!;
+  use.stan = words[base + USE_WORD.STAN]!;
+  use.businessDate = words[base + USE_WORD.DATE]!;
+  use.itemCode = words[base + USE_WORD.ITEM]!;
   use.amountMinor = readAmount(words, base);
-  use.medium = words[base + USE_KINDS_WORD]! & 0xff;
-  use.originalStan = use.isReversal ? words[base + USE_REFERENCE_WORD]! : 0;
-  use.originalDate = use.isReversal ? words[base + USE_REFERENCE_WORD + 1]! : 0;
+  use.medium = words[base + USE_WORD.KINDS]! & 0xff;
+  use.originalStan = use.isReversal ? words[base + USE_WORD.REFERENCE]! : 0;
+  use.originalDate = use.isReversal ? words[base + USE_WORD.REFERENCE + 1]! : 0;
   use.uses = null;
   use.ownRow = 0;
   use.terminalRow = 0;
@@ -107,12 +113,12 @@ export function formatValid(use: Use): boolean {
   if (use.stan < 1 || use.stan > STAN_MAX || !dateValid(use.businessDate)) return false;
   if (use.itemCode < 1 || use.itemCode > ITEM_CODE_MAX) return false;
   if (use.medium !== MEDIUM_CHIP && use.medium !== MEDIUM_ELECTRONIC) return false;
-  if (words[base + USE_KINDS_WORD]! >>> 8 !== 0) return false;
-  if (words[base + USE_CATALOGUE_WORD] !== 0 || words[base + USE_CARD_ROW_WORD] !== 0) return false;
+  if (words[base + USE_WORD.KINDS]! >>> 8 !== 0) return false;
+  if (words[base + USE_WORD.CATALOGUE] !== 0 || words[base + USE_WORD.CARD_ROW] !== 0) return false;
   if (use.isReversal) {
     return use.originalStan >= 1 && use.originalStan <= STAN_MAX && dateValid(use.originalDate);
   }
-  return words[base + USE_REFERENCE_WORD] === 0 && words[base + USE_REFERENCE_WORD + 1] === 0;
+  return words[base + USE_WORD.REFERENCE] === 0 && words[base + USE_WORD.REFERENCE + 1] === 0;
 }
 
 export function amountValid(use: Use): boolean {
@@ -130,9 +136,9 @@ export function classMti(value: number): number {
 }
 
 function readAmount(words: Int32Array, base: number): number {
-  const high = words[base + USE_AMOUNT_WORD + 1]!;
+  const high = words[base + USE_WORD.AMOUNT + 1]!;
   if (high < 0) return -1;
-  return high * WORD_RANGE + (words[base + USE_AMOUNT_WORD]! >>> 0);
+  return high * WORD.RANGE + (words[base + USE_WORD.AMOUNT]! >>> 0);
 }
 
 /**

@@ -11,7 +11,7 @@
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { assert } from "./assert.js";
 import { type BlockCipher, CIPHER_BLOCK_SIZE, CipherBuffer, openCipher } from "./block-cipher.js";
-import { WORD_SIZE } from "./endian.js";
+import { WORD } from "./endian.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "./mac-algorithms.js";
 
 /** Bytes of every MAC on the wire. */
@@ -105,10 +105,10 @@ function toScratch(bytes: Uint8Array, start: number, end: number): number {
 /** As `toScratch`, the message of `size` bytes at word `start`. */
 function wordsToScratch({ bytes, words }: Place, start: number, size: number): number {
   if (size > WORDWISE_SIZE_MAX) {
-    const from = start * WORD_SIZE;
+    const from = start * WORD.SIZE;
     return toScratch(bytes, from, from + size);
   }
-  const end = start + Math.ceil(size / WORD_SIZE);
+  const end = start + Math.ceil(size / WORD.SIZE);
   assert(start >= 0 && end <= words.length, "a MAC covers bytes that are there");
   const to = scratch.words;
   for (let from = start, i = 0; from < end; from++, i++) to[i] = words[from]!;
@@ -221,7 +221,7 @@ class CmacMac implements Mac {
   private oneByOne(place: Place, starts: Int32Array, count: number, size: number): void {
     const to = group.words;
     for (let m = 0, g = 0; m < count; m++, g += BLOCK_WORDS) {
-      const from = this.run(wordsToScratch(place, starts[m]!, size)) / WORD_SIZE;
+      const from = this.run(wordsToScratch(place, starts[m]!, size)) / WORD.SIZE;
       const made = scratch.words;
       for (let i = 0; i < BLOCK_WORDS; i++) to[g + i] = made[from + i]!;
     }
@@ -235,7 +235,7 @@ class CmacMac implements Mac {
   private inStep({ words }: Place, starts: Int32Array, count: number, size: number): void {
     assert(this.cipher !== null, "a closed MAC is not used");
     const blockCipher = this.blocks();
-    const lastWord = size / WORD_SIZE - BLOCK_WORDS;
+    const lastWord = size / WORD.SIZE - BLOCK_WORDS;
     group.words.fill(0, 0, count * BLOCK_WORDS);
     for (let word = 0; word <= lastWord; word += BLOCK_WORDS) {
       addBlocks(group.words, words, starts, count, word);
@@ -345,7 +345,7 @@ class HmacMac implements Mac {
   signMany({ bytes }: Place, starts: Int32Array, count: number, size: number): Int32Array {
     roomInGroup(count);
     for (let m = 0; m < count; m++) {
-      const start = starts[m]! * WORD_SIZE;
+      const start = starts[m]! * WORD.SIZE;
       group.bytes.set(this.run(bytes, start, start + size).subarray(0, MAC_SIZE), m * MAC_SIZE);
     }
     return group.words;

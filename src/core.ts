@@ -12,7 +12,7 @@
 // Invariant: a frame's records count as in flight from receive to refuse or deliver.
 
 import { type Engine, REPEATED } from "../engine/engine.js";
-import { readUse, USE_WORDS, Use } from "../engine/use.js";
+import { readUse, USE_WORD, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { requestFrameProblem } from "../protocol/decode.js";
 import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
@@ -368,7 +368,7 @@ export class Core implements CommandSink {
       else metrics.countDecision(reason, 1);
     }
     engine.endFrame();
-    assert(USE_WORDS * 4 === USE_RECORD_SIZE, "a use is as many words as bytes");
+    assert(USE_WORD.COUNT * 4 === USE_RECORD_SIZE, "a use is as many words as bytes");
     frame.signer = frame.keys!.response;
     this.answered(frame);
   }

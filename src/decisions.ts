@@ -8,18 +8,7 @@ import { dayOfDate } from "../engine/calendar.js";
 import { COMMAND } from "../engine/commands.js";
 import { authorizationId, isRemembered, responseCodeWord } from "../engine/engine.js";
 import type { State } from "../engine/state.js";
-import {
-  readUse,
-  USE_CATALOGUE_WORD,
-  USE_DATE_WORD,
-  USE_KINDS_WORD,
-  USE_LOCAL_TIME_WORD,
-  USE_REFERENCE_WORD,
-  USE_STAN_WORD,
-  USE_TERMINAL_WORD,
-  USE_WORDS,
-  Use,
-} from "../engine/use.js";
+import { readUse, USE_WORD, Use } from "../engine/use.js";
 import { readU64 } from "../protocol/endian.js";
 import { isUseMti } from "../protocol/mti.js";
 import { OUTCOME_FLAG_WOULD_DECLINE } from "../protocol/outcome-record.js";
@@ -107,21 +96,21 @@ function findIn(block: BlockReader, terminalId: number, date: number, stan: numb
   for (const entry of block.entries()) {
     if (!isUseMti(entry.kind)) continue;
     for (let i = 0; i < entry.count; i++) {
-      const word = (entry.offset >> 2) + i * USE_WORDS;
+      const word = (entry.offset >> 2) + i * USE_WORD.COUNT;
       const { words } = block;
-      if (words[word + USE_STAN_WORD] !== stan || words[word + USE_DATE_WORD] !== date) continue;
-      if (words[word + USE_TERMINAL_WORD] !== terminalId) continue;
-      if (isRemembered(words[word + USE_KINDS_WORD]! >>> 16)) return entry.position + i;
+      if (words[word + USE_WORD.STAN] !== stan || words[word + USE_WORD.DATE] !== date) continue;
+      if (words[word + USE_WORD.TERMINAL] !== terminalId) continue;
+      if (isRemembered(words[word + USE_WORD.KINDS]! >>> 16)) return entry.position + i;
     }
   }
   return 0;
 }
 
 function view(block: BlockReader, entry: EntryView, rrn: number): DecisionView {
-  const word = (entry.offset >> 2) + (rrn - entry.position) * USE_WORDS;
+  const word = (entry.offset >> 2) + (rrn - entry.position) * USE_WORD.COUNT;
   const use = new Use();
   readUse(use, entry.kind, block.words, word);
-  const reason = block.words[word + USE_KINDS_WORD]! >>> 16;
+  const reason = block.words[word + USE_WORD.KINDS]! >>> 16;
   const approved = responseCodeWord(entry.kind, reason) === codeWord(APPROVED_CODE);
   const listed = LIST_REASONS.has(reason) && !use.isReversal;
   return {
@@ -140,7 +129,7 @@ function view(block: BlockReader, entry: EntryView, rrn: number): DecisionView {
       businessDate: use.businessDate,
       itemCode: use.itemCode,
       amountMinor: use.amountMinor,
-      localTime: block.words[word + USE_LOCAL_TIME_WORD]! >>> 0,
+      localTime: block.words[word + USE_WORD.LOCAL_TIME]! >>> 0,
       medium: use.medium,
       originalStan: use.originalStan,
       originalBusinessDate: use.originalDate,
@@ -152,9 +141,9 @@ function view(block: BlockReader, entry: EntryView, rrn: number): DecisionView {
       flags: approved && reason !== REASON.APPROVED ? OUTCOME_FLAG_WOULD_DECLINE : 0,
     },
     rule: {
-      catalogueVersion: block.words[word + USE_CATALOGUE_WORD]!,
+      catalogueVersion: block.words[word + USE_WORD.CATALOGUE]!,
       blacklistPosition: blacklistPosition(block, rrn),
-      listEntryId: listed ? readU64(block.words, word + USE_REFERENCE_WORD) : null,
+      listEntryId: listed ? readU64(block.words, word + USE_WORD.REFERENCE) : null,
     },
   };
 }

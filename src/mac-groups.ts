@@ -3,7 +3,7 @@
 // one cipher call for each of their blocks instead of one for each message.
 
 import { assert } from "../protocol/assert.js";
-import { WORD_SIZE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { type Mac, type Place, tagEquals, tagWordsEqual } from "../protocol/mac.js";
 import { REASON } from "../protocol/reason.js";
@@ -12,7 +12,7 @@ import type { FrameSlot } from "./frame-slot.js";
 
 /** Most messages of a group. */
 const GROUP_MAX = 256;
-const TAG_WORDS = FRAME_MAC_SIZE / WORD_SIZE;
+const TAG_WORDS = FRAME_MAC_SIZE / WORD.SIZE;
 
 /** Messages of one key, all of `size` bytes, their MACs right behind them. */
 export class MacGroup {
@@ -36,19 +36,19 @@ export class MacGroup {
 
   /** Adds the message at byte `start`; the caller has looked at `full`. */
   add(start: number): void {
-    assert(start % WORD_SIZE === 0, "frames stand at multiples of a word");
-    this.starts[this.count++] = start / WORD_SIZE;
+    assert(start % WORD.SIZE === 0, "frames stand at multiples of a word");
+    this.starts[this.count++] = start / WORD.SIZE;
   }
 
   /** Checks the MACs of all. */
   verify(mac: Mac, place: Place): void {
     const { starts, holds, count, size } = this;
     const tags = mac.signMany(place, starts, count, size);
-    if (size % WORD_SIZE !== 0) {
+    if (size % WORD.SIZE !== 0) {
       this.verifyBytes(tags, place);
       return;
     }
-    const sizeWords = size / WORD_SIZE;
+    const sizeWords = size / WORD.SIZE;
     for (let i = 0; i < count; i++) {
       const end = starts[i]! + sizeWords;
       holds[i] = tagWordsEqual(tags, i * TAG_WORDS, place.words, end) ? 1 : 0;
@@ -59,12 +59,12 @@ export class MacGroup {
   sign(mac: Mac, place: Place): void {
     const { starts, count, size } = this;
     const tags = mac.signMany(place, starts, count, size);
-    if (size % WORD_SIZE !== 0) {
+    if (size % WORD.SIZE !== 0) {
       this.signBytes(tags, place);
       return;
     }
     const { words } = place;
-    const sizeWords = size / WORD_SIZE;
+    const sizeWords = size / WORD.SIZE;
     for (let i = 0; i < count; i++) {
       const end = starts[i]! + sizeWords;
       for (let w = 0; w < TAG_WORDS; w++) words[end + w] = tags[i * TAG_WORDS + w]!;
@@ -75,7 +75,7 @@ export class MacGroup {
   private verifyBytes(tags: Int32Array, { bytes }: Place): void {
     const tagBytes = new Uint8Array(tags.buffer);
     for (let i = 0; i < this.count; i++) {
-      const end = this.starts[i]! * WORD_SIZE + this.size;
+      const end = this.starts[i]! * WORD.SIZE + this.size;
       this.holds[i] = tagEquals(tagBytes, i * FRAME_MAC_SIZE, bytes, end) ? 1 : 0;
     }
   }
@@ -84,7 +84,7 @@ export class MacGroup {
     const tagBytes = new Uint8Array(tags.buffer);
     for (let i = 0; i < this.count; i++) {
       const tag = tagBytes.subarray(i * FRAME_MAC_SIZE, (i + 1) * FRAME_MAC_SIZE);
-      bytes.set(tag, this.starts[i]! * WORD_SIZE + this.size);
+      bytes.set(tag, this.starts[i]! * WORD.SIZE + this.size);
     }
   }
 }

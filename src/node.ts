@@ -11,6 +11,7 @@ import { Core } from "./core.js";
 import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { type Host, systemHost } from "./host.js";
+import { inlineMore } from "./inlining.js";
 import { JournalWriter } from "./journal-writer.js";
 import { askLargePages } from "./large-pages.js";
 import { loadBeside } from "./load-beside.js";
@@ -49,6 +50,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   if (!existsSync(config.data)) {
     throw new Error(`data folder ${config.data} is not there: make it with "tongka init"`);
   }
+  inlineMore();
   const rootKey = loadRootKey(config.data, process.env);
   const vaultKeys = deriveVaultKeys(rootKey);
   rootKey.fill(0);

@@ -1,6 +1,6 @@
 // Response frames: their headers, written in place into the arena of the block they wait for.
 
-import { WORD_RANGE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 import {
   FRAME_BODY_SIZE_OFFSET,
   FRAME_FLAG_UNAUTHENTICATED,
@@ -69,7 +69,7 @@ export function writeAnswered(
   words[base + 3] = keyGeneration;
   words[base + 4] = sequence | 0;
   words[base + BODY_SIZE_WORD + 1] = timeMs | 0;
-  const timeHigh = Math.floor(timeMs / WORD_RANGE) & 0xffff;
+  const timeHigh = Math.floor(timeMs / WORD.RANGE) & 0xffff;
   words[base + BODY_SIZE_WORD + 2] = timeHigh | (RESPONSE_CODE_WORDS[reason]! << 16);
 }
 

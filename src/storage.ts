@@ -12,10 +12,10 @@ import {
   parseHead,
   type TakenPage,
 } from "../engine/checkpoint.js";
-import { PAGE_ROWS } from "../engine/snapshot.js";
+import { PAGE } from "../engine/snapshot.js";
 import type { Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
-import { WORD_SIZE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
 import { askLargePages } from "./large-pages.js";
 import { PAGE_HEADER_SIZE, type PageBuffer, PageBuffers } from "./page-buffers.js";
@@ -132,7 +132,7 @@ export class TableStore {
 
   /** Reads the pages of a table as it was at `position`; `adopt` is to be told of the result. */
   readTable(table: Table, position: number, rowCount: number): TableReading {
-    const pageCount = Math.ceil(rowCount / PAGE_ROWS);
+    const pageCount = Math.ceil(rowCount / PAGE.ROWS);
     const slots = new Uint8Array(pageCount);
     const unfinished: number[] = [];
     const start = table.id * TABLE_KEY_RANGE;
@@ -144,7 +144,7 @@ export class TableStore {
       const written = value.readDoubleLE(0);
       if (written > position) unfinished.push(key as number);
       if (written > position || page >= pageCount || written <= pages[page]!) continue;
-      if ((value.length - PAGE_HEADER_SIZE) % (table.rowWords * WORD_SIZE) !== 0) {
+      if ((value.length - PAGE_HEADER_SIZE) % (table.rowWords * WORD.SIZE) !== 0) {
         throw new Error(otherLayout(table.name));
       }
       pages[page] = written;
@@ -216,7 +216,7 @@ export class TableStore {
     const { complete, next } = this.slotsOf(table);
     const slot = 1 - complete[page]!;
     buffer.bytes.writeDoubleLE(position, 0);
-    const value = buffer.bytes.subarray(0, PAGE_HEADER_SIZE + wordCount * WORD_SIZE);
+    const value = buffer.bytes.subarray(0, PAGE_HEADER_SIZE + wordCount * WORD.SIZE);
     const put = this.store.put(table.id * TABLE_KEY_RANGE + page * 2 + slot, value);
     put.then(
       () => this.buffers.give(buffer),
@@ -264,11 +264,11 @@ export class TableStore {
   private slotsOf(table: Table): Slots {
     let slots = this.slots.get(table.id);
     if (slots === undefined) {
-      const pageCount = Math.ceil(table.rowsMax / PAGE_ROWS) + 1;
+      const pageCount = Math.ceil(table.rowsMax / PAGE.ROWS) + 1;
       slots = { complete: new Uint8Array(pageCount), next: new Uint8Array(pageCount) };
       this.slots.set(table.id, slots);
     }
-    assert(slots.complete.length * PAGE_ROWS >= table.rowsMax, "every page has its slot");
+    assert(slots.complete.length * PAGE.ROWS >= table.rowsMax, "every page has its slot");
     return slots;
   }
 }

@@ -2,7 +2,7 @@
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
 import type { Cards } from "../engine/cards.js";
-import { WORD_SIZE } from "../protocol/endian.js";
+import { WORD } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
 import { isUseMti } from "../protocol/mti.js";
 import { PAN_BLOCK_SIZE, panPrefixBlock } from "../protocol/pan.js";
@@ -11,7 +11,7 @@ import type { Arena } from "./arena.js";
 import type { Batch } from "./batch.js";
 import type { KeyVault } from "./vault.js";
 
-const PAN_BLOCK_WORDS = PAN_BLOCK_SIZE / WORD_SIZE;
+const PAN_BLOCK_WORDS = PAN_BLOCK_SIZE / WORD.SIZE;
 /** Cards looked up at a time: enough to overlap their misses, few enough to stay in the cache. */
 const ROWS_AHEAD = 128;
 
@@ -58,7 +58,7 @@ export class UseTokens {
     const size = recordCount * this.stride * PAN_BLOCK_SIZE;
     if (size === 0) return;
     if (this.blocks.length < size) {
-      this.words = new Int32Array((size * 2) / WORD_SIZE);
+      this.words = new Int32Array((size * 2) / WORD.SIZE);
       this.blocks = new Uint8Array(this.words.buffer);
     }
     for (const frame of batch.frames) {

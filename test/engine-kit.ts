@@ -31,7 +31,7 @@ import { CARD_EVENT, LIST_CAUSE, LIST_SCOPE, LIST_SUBJECT } from "../engine/doma
 import { Engine } from "../engine/engine.js";
 import { replayBlock } from "../engine/replay.js";
 import { State, type StateLimits } from "../engine/state.js";
-import { readUse, USE_WORDS, Use } from "../engine/use.js";
+import { readUse, USE_WORD, Use } from "../engine/use.js";
 import { type Outcome, readOutcome, type UseRecord } from "../protocol/decode.js";
 import { writeUseRecord } from "../protocol/encode.js";
 import { MTI_USE_REQUEST } from "../protocol/mti.js";
@@ -318,7 +318,7 @@ export class EngineKit {
 
   /** Sends a frame of uses; all have the mti and sender of the first. */
   frame(uses: UseFields[]): Answer[] {
-    if (!this.engine.fits(uses.length * USE_WORDS * 4)) this.seal();
+    if (!this.engine.fits(uses.length * USE_WORD.COUNT * 4)) this.seal();
     const { mti = MTI_USE_REQUEST, senderId = SENDER } = uses[0]!;
     const row = this.beginFrame(mti, senderId);
     const answers = uses.map((fields) => this.one(this.fill(fields), mti, row));
@@ -340,7 +340,7 @@ export class EngineKit {
   }
 
   private one(fields: UseFields, mti: number, senderRow: number): Answer {
-    const bytes = new Uint8Array(USE_WORDS * 4);
+    const bytes = new Uint8Array(USE_WORD.COUNT * 4);
     const words = new Int32Array(bytes.buffer);
     writeUseRecord(bytes, 0, fields as UseRecord);
     for (const [word, value] of Object.entries(fields.raw ?? {})) words[Number(word)] = value;

@@ -6,7 +6,7 @@ import { addDays, dayOfDate } from "../engine/calendar.js";
 import { COMMAND, LIST_ADD, LIST_ENTRY_SIZE, writeListEntry } from "../engine/commands.js";
 import { CARD_EVENT, LIST_CAUSE, LIST_SUBJECT, PARTY_STATUS } from "../engine/domain.js";
 import { State } from "../engine/state.js";
-import { formatValid, readUse, USE_DATE_WORD, USE_KINDS_WORD, Use } from "../engine/use.js";
+import { formatValid, readUse, USE_WORD, Use } from "../engine/use.js";
 import {
   MTI_REVERSAL_ADVICE,
   MTI_REVERSAL_REQUEST,
@@ -139,7 +139,7 @@ t.test("a reversal under the same name differs by its original, too", async (t) 
 t.test("dates of the calendar are told from all other numbers", async (t) => {
   const use = new Use();
   const words = new Int32Array(16).fill(1, 4, 8);
-  words[USE_KINDS_WORD] = 1;
+  words[USE_WORD.KINDS] = 1;
   const wrong: number[] = [];
   for (let date = 20_230_000; date < 20_250_000; date++) check(date);
   for (const date of [-1, 0, 19_000_229, 19_691_231, 21_000_229, 24_000_229, 2 ** 31 - 1]) {
@@ -148,7 +148,7 @@ t.test("dates of the calendar are told from all other numbers", async (t) => {
   t.same(wrong, []);
 
   function check(date: number): void {
-    words[USE_DATE_WORD] = date;
+    words[USE_WORD.DATE] = date;
     readUse(use, MTI_USE_REQUEST, words, 0);
     if (formatValid(use) !== dayOfDate(date) >= 0) wrong.push(date);
   }

@@ -13,7 +13,7 @@ import {
   LIST_SUBJECT,
   PARTY_STATUS,
 } from "../engine/domain.js";
-import { USE_KINDS_WORD } from "../engine/use.js";
+import { USE_WORD } from "../engine/use.js";
 import { MTI_REVERSAL_REQUEST } from "../protocol/mti.js";
 import {
   type Answer,
@@ -200,7 +200,7 @@ function requestOf(words: Map<string, string>): UseFields {
 function apply(fields: UseFields, key: string, value: string): void {
   switch (key) {
     case "flags":
-      fields.raw = { [USE_KINDS_WORD]: (fields.medium ?? 1) | (Number(value) << 8) };
+      fields.raw = { [USE_WORD.KINDS]: (fields.medium ?? 1) | (Number(value) << 8) };
       break;
     case "pan":
       fields.pan = value === "unknown" ? pan(99) : pan(1).replace(/.$/, wrongDigit);

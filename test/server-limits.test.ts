@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
 import type { BlockReader } from "../engine/block.js";
 import { COMMAND } from "../engine/commands.js";
-import { USE_STAN_WORD, USE_TERMINAL_WORD, USE_WORDS } from "../engine/use.js";
+import { USE_WORD } from "../engine/use.js";
 import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
 import {
   FRAME_MTI_OFFSET,
@@ -381,8 +381,8 @@ function usesIn(block: BlockReader): string[] {
   return [...block.entries()].flatMap((entry) => {
     if (!isUseMti(entry.kind)) return [];
     return Array.from({ length: entry.count }, (_, i) => {
-      const word = (entry.offset >> 2) + i * USE_WORDS;
-      return `${block.words[word + USE_TERMINAL_WORD]} ${block.words[word + USE_STAN_WORD]}`;
+      const word = (entry.offset >> 2) + i * USE_WORD.COUNT;
+      return `${block.words[word + USE_WORD.TERMINAL]} ${block.words[word + USE_WORD.STAN]}`;
     });
   });
 }

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import t from "tap";
 import { DateUses } from "../engine/duplicates.js";
 import { RowIndex } from "../engine/row-index.js";
-import { PAGE_ROWS, type Snapshot } from "../engine/snapshot.js";
+import { PAGE, type Snapshot } from "../engine/snapshot.js";
 import { Table } from "../engine/table.js";
 import { seeded } from "./random.js";
 
@@ -176,10 +176,10 @@ t.test("an index of many rows that is made at once finds each of them", async (t
 
 t.test("a checkpoint that is given up leaves its pages to the next", async (t) => {
   const table = new Table(1, "checked", ROW_WORDS, ROWS_MAX);
-  apply(table, { kind: "append", at: 3 * PAGE_ROWS, by: 5 });
+  apply(table, { kind: "append", at: 3 * PAGE.ROWS, by: 5 });
   const stored: Stored = { pages: new Map(), rowCount: 1 };
   takePage(table.beginCheckpoint(), stored);
-  apply(table, { kind: "write", at: 2 * PAGE_ROWS, by: 6 });
+  apply(table, { kind: "write", at: 2 * PAGE.ROWS, by: 6 });
   table.endCheckpoint();
   table.invariants();
   stored.pages.clear();
@@ -188,7 +188,7 @@ t.test("a checkpoint that is given up leaves its pages to the next", async (t) =
 });
 
 const ROW_WORDS = 3;
-const ROWS_MAX = 5 * PAGE_ROWS + 10;
+const ROWS_MAX = 5 * PAGE.ROWS + 10;
 
 /** What a checkpoint wrote: pages by number, the newest of each, and the rows at its end. */
 interface Stored {
@@ -198,7 +198,7 @@ interface Stored {
 
 function loadedFrom(stored: Stored, rowsMax = ROWS_MAX): Table {
   const table = new Table(2, "loaded", ROW_WORDS, rowsMax);
-  for (let page = 0; page * PAGE_ROWS < stored.rowCount; page++) {
+  for (let page = 0; page * PAGE.ROWS < stored.rowCount; page++) {
     const words = stored.pages.get(page)!;
     table.loadPage(page, new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
   }
@@ -267,7 +267,7 @@ function checkRound(table: Table, stored: Stored, changes: Change[]): void {
 }
 
 function takePage(snapshot: Snapshot, stored: Stored): boolean {
-  const words = new Int32Array(PAGE_ROWS * ROW_WORDS).fill(-1);
+  const words = new Int32Array(PAGE.ROWS * ROW_WORDS).fill(-1);
   const page = snapshot.take(words);
   if (page !== -1) stored.pages.set(page, words.subarray(0, snapshot.pageWords(page)));
   return page !== -1;
@@ -280,14 +280,14 @@ function bytesOf(table: Table): Buffer {
 t.test("a table made smaller or larger loads what fits it", async (t) => {
   const table = new Table(1, "checked", ROW_WORDS, ROWS_MAX);
   const stored: Stored = { pages: new Map(), rowCount: 1 };
-  apply(table, { kind: "append", at: PAGE_ROWS + 20, by: 9 });
+  apply(table, { kind: "append", at: PAGE.ROWS + 20, by: 9 });
   checkRound(table, stored, []);
-  for (const rowsMax of [PAGE_ROWS + 21, PAGE_ROWS + 30, 4000]) {
+  for (const rowsMax of [PAGE.ROWS + 21, PAGE.ROWS + 30, 4000]) {
     const loaded = loadedFrom(stored, rowsMax);
     t.same(bytesOf(loaded), bytesOf(table), `${rowsMax} rows at most`);
     while (!loaded.full) loaded.append();
   }
-  t.throws(() => loadedFrom(stored, PAGE_ROWS + 20), /loaded rows fit the table/);
+  t.throws(() => loadedFrom(stored, PAGE.ROWS + 20), /loaded rows fit the table/);
 });
 
 t.test("a table refuses what it must not do", async (t) => {

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { BlockReader } from "../../engine/block.js";
 import { tokenWords } from "../../engine/card-events.js";
 import { isRemembered } from "../../engine/engine.js";
-import { readUse, USE_KINDS_WORD, USE_WORDS, Use } from "../../engine/use.js";
+import { readUse, USE_WORD, Use } from "../../engine/use.js";
 import {
   isUseMti,
   MTI_REVERSAL_REQUEST,
@@ -96,12 +96,12 @@ function recordedIn(block: BlockReader): Recorded[] {
   return [...block.entries()].flatMap((entry) => {
     if (!isUseMti(entry.kind)) return [];
     return Array.from({ length: entry.count }, (_, i) => {
-      const word = (entry.offset >> 2) + i * USE_WORDS;
+      const word = (entry.offset >> 2) + i * USE_WORD.COUNT;
       readUse(use, entry.kind, block.words, word);
       return {
         rrn: entry.position + i,
         mti: entry.kind,
-        reason: block.words[word + USE_KINDS_WORD]! >>> 16,
+        reason: block.words[word + USE_WORD.KINDS]! >>> 16,
         key: keyOf(use),
         originalKey: `${use.terminalId} ${use.originalDate} ${use.originalStan}`,
         token: block.words.slice(word, word + 4).join(),

@@ -12,8 +12,8 @@ import { type LoadTerminal, openTerminals } from "../../bench/terminal.js";
 import { framePlans, loadServer } from "../../bench/wire.js";
 import { terminalIdOf } from "../../bench/world.js";
 import { usesIndexSize } from "../../engine/duplicates.js";
-import { USE_WORDS } from "../../engine/use.js";
-import { WORD_SIZE } from "../../protocol/endian.js";
+import { USE_WORD } from "../../engine/use.js";
+import { WORD } from "../../protocol/endian.js";
 import { onOwnCore } from "./own-core.js";
 import { ownBytes, watchMemory } from "./process-figures.js";
 import type { Amount, LoadCase, Report } from "./report.js";
@@ -240,7 +240,7 @@ function judgeAfter(report: Report, later: PacedFigures): void {
 
 /** Terminals are many and their STANs few: soon nearly every page of the index has been written. */
 function judgeMemory(report: Report, grownBytes: number, uses: number, usesMax: number): void {
-  const remembered = uses * USE_WORDS * WORD_SIZE + usesIndexSize(usesMax);
+  const remembered = uses * USE_WORD.COUNT * WORD.SIZE + usesIndexSize(usesMax);
   report.figure("memory grew by", grownBytes / 1e6, "MB");
   report.figure("remembered uses may take", remembered / 1e6, "MB");
   report.check("memory is bounded", grownBytes < OTHER_BYTES_MAX + remembered);

@@ -36,19 +36,19 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the time of use is not compared",
     file: "engine/duplicates.js",
-    from: "if (first[f + USE_LOCAL_TIME_WORD] !== words[base + USE_LOCAL_TIME_WORD])",
+    from: "if (first[f + 10 /* USE_WORD.LOCAL_TIME */] !== words[base + 10 /* USE_WORD.LOCAL_TIME */])",
     to: "if (false)",
   },
   {
     name: "a reversal leaves no mark",
     file: "engine/apply.js",
-    from: "uses.setState(original, uses.state(original) | USE_REVERSED);",
+    from: "uses.setState(original, uses.state(original) | 131072 /* USE_STATE.REVERSED */);",
     to: "",
   },
   {
     name: "a reversal that came first is forgotten",
     file: "engine/apply.js",
-    from: "uses.setState(uses.add(use.terminalId, use.originalStan), USE_AWAITED);",
+    from: "uses.setState(uses.add(use.terminalId, use.originalStan), 262144 /* USE_STATE.AWAITED */);",
     to: "",
   },
   {
@@ -68,8 +68,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a lost card is taken",
     file: "engine/decide.js",
-    from: "        case CARD_STATUS.ACTIVE:\n            break;",
-    to: "        case CARD_STATUS.ACTIVE:\n        case CARD_STATUS.LOST:\n            break;",
+    from: "        case ACTIVE:\n            break;",
+    to: "        case ACTIVE:\n        case CARD_STATUS.LOST:\n            break;",
   },
   {
     name: "any terminal speaks for any",
