@@ -38,7 +38,7 @@ export class MacWork {
   ) {
     this.keys = new SessionKeys(world.engine.state, world.vault, SESSIONS);
     this.batches = Array.from({ length: batchCount }, (_, i) => {
-      return new Batch(i, framesMax * MAC_FRAME_SIZE + 8, framesMax);
+      return new Batch(i, framesMax * MAC_FRAME_SIZE + 8, framesMax, true);
     });
   }
 
@@ -56,7 +56,7 @@ export class MacWork {
   /** What the threads of a pool over these batches are made with. */
   get data(): MacWorkerData {
     return {
-      arenas: this.batches.map((batch) => batch.arena.buffer),
+      arenas: this.batches.map((batch) => batch.arena.shared!),
       jobTables: this.batches.map((batch) => batch.jobTable),
       keyTable: this.keys.table,
     };

@@ -11,6 +11,7 @@ import {
   openPortable,
 } from "../protocol/block-cipher.js";
 import { frameProblem } from "../protocol/decode.js";
+import { WORD } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { MTI_USE_REQUEST } from "../protocol/mti.js";
 import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
@@ -104,11 +105,12 @@ function ciphers(run: Run, count: number): void {
 function frames(run: Run, count: number): void {
   const keys = Array.from({ length: TERMINALS }, madeUpKeys);
   const single = frameSet(keys, 1, count);
+  const singleWords = new Int32Array(single.bytes.buffer);
   stage(run, "decode", "form of a frame of one record, and its card number", count, () => {
     for (let i = 0; i < single.count; i++) {
       const start = single.starts[i]!;
       if (frameProblem(single.view, start, single.size) !== 0) throw new Error("a frame is bad");
-      panBlockValid(single.bytes, start + FRAME_HEADER_SIZE);
+      panBlockValid(singleWords, (start + FRAME_HEADER_SIZE) / WORD.SIZE);
     }
   });
   macs(run, "mac-single", "MACs of request and answer, alone in its frame", single, keys, count);
@@ -222,7 +224,7 @@ function journal(run: Run, world: EngineWorld, makeUses: () => UseSet): void {
 
 /** The header of an answer; its outcome is written by the engine. */
 function encode(run: Run, count: number): void {
-  const arena = new Arena(Math.ceil(responseFrameSize(OUTCOME_RECORD_SIZE) / 8) * 8 * 1024);
+  const arena = new Arena(Math.ceil(responseFrameSize(OUTCOME_RECORD_SIZE) / 8) * 8 * 1024, false);
   const slot = new FrameSlot();
   slot.mti = MTI_USE_REQUEST;
   const text = "header of an answer of one record, in place";

@@ -68,11 +68,15 @@ export class BlockWriter {
   private entryStart = 0;
   private entryRecords = 0;
 
-  /** `sizeMax` is the most bytes of a block, a multiple of 8. */
-  constructor(readonly sizeMax: number) {
+  /** `sizeMax` is the most bytes of a block, a multiple of 8, and the size of its `memory`. */
+  constructor(
+    readonly sizeMax: number,
+    memory: ArrayBufferLike = new ArrayBuffer(sizeMax),
+  ) {
     assert(sizeMax % 8 === 0 && sizeMax > BLOCK_HEADER_SIZE, "a block's size is a multiple of 8");
-    this.words = new Int32Array(new ArrayBuffer(sizeMax));
-    this.bytes = new Uint8Array(this.words.buffer);
+    assert(memory.byteLength === sizeMax, "the block fills its memory");
+    this.words = new Int32Array(memory);
+    this.bytes = new Uint8Array(memory);
   }
 
   get empty(): boolean {

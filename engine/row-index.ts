@@ -31,6 +31,8 @@ export class RowIndex {
   private rowCount = 0;
   private oldSlots: Int32Array | null = null;
   private oldCursor = 0;
+  /** Of use to nobody but the compiler, which would leave the loads out. */
+  seen = 0;
 
   constructor(
     private readonly table: Table,
@@ -58,20 +60,29 @@ export class RowIndex {
   /**
    * Rows of `count` keys of four words, one every `stride` words from `first` on, to
    * rows[0..count); 0 where there is none. Sooner than one by one: the loads of a pass do not wait
-   * for each other, so that the misses of many keys are on their way to memory at once.
+   * for each other, so that the misses of many keys are on their way to memory at once, the more
+   * of them the less a pass does beside.
    */
   findMany(keys: Int32Array, first: number, stride: number, count: number, rows: Int32Array): void {
     assert(this.keyWords === 4 && count <= rows.length, "keys are tokens, and the rows have room");
     const { slots } = this;
     const mask = slots.length - 1;
     for (let i = 0, k = first; i < count; i++, k += stride) {
-      rows[i] = slots[mix(keys[k]!, keys[k + 1]!) & mask]!;
+      rows[i] = mix(keys[k]!, keys[k + 1]!) & mask;
     }
+    for (let i = 0; i < count; i++) rows[i] = slots[rows[i]!]!;
     for (let i = 0, k = first; i < count; i++, k += stride) {
       rows[i] = probe(slots, mix(keys[k]!, keys[k + 1]!), rows[i]!);
     }
     const { words, rowWords } = this.table;
     const { keyOffset } = this;
+    // Both ends of each row: whoever looks a card up goes on to its other words.
+    let seen = 0;
+    for (let i = 0; i < count; i++) {
+      const at = rows[i]! * rowWords;
+      seen |= words[at]! | words[at + rowWords - 1]!;
+    }
+    this.seen = seen;
     for (let i = 0, k = first; i < count; i++, k += stride) {
       const at = rows[i]! * rowWords + keyOffset;
       const found =

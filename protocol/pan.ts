@@ -11,8 +11,10 @@
 // three kinds of number apart.
 
 export const PAN_BLOCK_SIZE = 16;
-export const PAN_DIGITS_MIN = 12;
-export const PAN_DIGITS_MAX = 19;
+const DIGITS_MIN = 12;
+const DIGITS_MAX = 19;
+export const PAN_DIGITS_MIN = DIGITS_MIN;
+export const PAN_DIGITS_MAX = DIGITS_MAX;
 export const PAN_KIND_OFFSET = 15;
 export const PAN_KIND_CARD = 0;
 export const PAN_KIND_ID_NUMBER = 1;
@@ -30,37 +32,35 @@ const HALVES = 0x0f0f0f0f;
 const ONES = 0x01010101;
 
 /**
- * Whether the block at `offset` holds a well-formed card number with a correct check digit
- * (Luhn, ISO/IEC 7812-1 annex B). Reads 16 bytes; takes the same path for all digits, four bytes
- * side by side in a word.
+ * Whether the block of four words from word `at` on holds a well-formed card number with a correct
+ * check digit (Luhn, ISO/IEC 7812-1 annex B). Takes the same path for all digits, four bytes side
+ * by side in a word.
  */
-export function panBlockValid(bytes: Uint8Array, offset: number): boolean {
-  const digits = bytes[offset]!;
-  if (digits < PAN_DIGITS_MIN || digits > PAN_DIGITS_MAX) return false;
-  const first = wordAt(bytes, offset) >>> 8;
-  const second = wordAt(bytes, offset + 4);
-  const third = wordAt(bytes, offset + 8);
-  if (third >>> 24 !== 0 || wordAt(bytes, offset + 12) !== 0) return false;
+export function panBlockValid(words: Int32Array, at: number): boolean {
+  const first = words[at]!;
+  const digits = first & 0xff;
+  if (digits < DIGITS_MIN || digits > DIGITS_MAX) return false;
+  const third = words[at + 2]!;
+  if (third >>> 24 !== 0 || words[at + 3] !== 0) return false;
   const fill = digits * FILL_WORDS;
-  let high = 0;
-  let low = 0;
-  let wrong = 0;
-  for (let i = 0; i < 3; i++) {
-    const word = i === 0 ? first : i === 1 ? second : third;
-    const highFill = FILL[fill + 2 * i]!;
-    const lowFill = FILL[fill + 2 * i + 1]!;
-    const highHalves = (word >>> 4) & HALVES;
-    const lowHalves = word & HALVES;
-    wrong |= (~highHalves & highFill) | (~lowHalves & lowFill);
-    const highDigits = highHalves & ~highFill;
-    const lowDigits = lowHalves & ~lowFill;
-    wrong |= overNine(highDigits) | overNine(lowDigits);
-    // From the right, every second digit counts doubled: all high halves or all low ones.
-    high += (digits & 1) === 0 ? doubled(highDigits) : highDigits;
-    low += (digits & 1) === 0 ? lowDigits : doubled(lowDigits);
-  }
-  const sum = Math.imul(high + low, ONES) >>> 24;
-  return wrong === 0 && sum % 10 === 0;
+  // From the right, every second digit counts doubled: all high halves or all low ones.
+  const odd = digits & 1;
+  const a = weighed(first >>> 8, FILL[fill]!, FILL[fill + 1]!, odd);
+  const b = weighed(words[at + 1]!, FILL[fill + 2]!, FILL[fill + 3]!, odd);
+  const c = weighed(third, FILL[fill + 4]!, FILL[fill + 5]!, odd);
+  if ((a | b | c) < 0) return false;
+  return (Math.imul(a + b + c, ONES) >>> 24) % 10 === 0;
+}
+
+/** What the digits of a word weigh, summed up in each byte; -1 when a half byte is wrong. */
+function weighed(word: number, highFill: number, lowFill: number, odd: number): number {
+  const highHalves = (word >>> 4) & HALVES;
+  const lowHalves = word & HALVES;
+  const high = highHalves & ~highFill;
+  const low = lowHalves & ~lowFill;
+  const unfilled = (~highHalves & highFill) | (~lowHalves & lowFill);
+  if ((unfilled | overNine(high) | overNine(low)) !== 0) return -1;
+  return odd === 0 ? doubled(high) + low : high + doubled(low);
 }
 
 /** Not zero when a byte of a word of halves is over 9. */
@@ -72,10 +72,6 @@ function overNine(halves: number): number {
 function doubled(digits: number): number {
   const overFour = ((digits + 0x0b0b0b0b) >>> 4) & ONES;
   return 2 * digits - 9 * overFour;
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
 function fillMasks(): Int32Array {

@@ -7,9 +7,11 @@ import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { OUTCOME_RECORD_SIZE } from "../protocol/outcome-record.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Arena } from "./arena.js";
+import type { BlockMemory } from "./block-sink.js";
 import type { Config } from "./config.js";
 import type { FrameSlot } from "./frame-slot.js";
 import { JOB_WORDS } from "./mac-jobs.js";
+import { poolThreads } from "./mac-pool.js";
 
 /** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
 const FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_MAC_SIZE + 8;
@@ -22,19 +24,29 @@ const MANAGEMENT_ROOM = 1 << 20;
  * The two batches, numbers 0 and 1, each with room for all that may be in flight and two messages:
  * one that is being taken, of whose frames some are refused, and the next.
  */
-export function newBatches({ limits, terminals }: Config): [Batch, Batch] {
+export function newBatches({ limits, terminals, crypto }: Config): [Batch, Batch] {
   const { recordsInFlightMax } = limits;
   const recordsRoom = recordsInFlightMax * (USE_RECORD_SIZE + FRAME_OVERHEAD);
   const room = recordsRoom + 2 * terminals.frameSizeMax + ARENA_SPARE;
-  return [new Batch(0, room, recordsInFlightMax), new Batch(1, room, recordsInFlightMax)];
+  const shared = poolThreads(crypto.workers) > 0;
+  const batch = (n: number) => new Batch(n, room, recordsInFlightMax, shared);
+  return [batch(0), batch(1)];
 }
 
 /** The two blocks, numbers 2 and 3, each with room for the answers to all of it. */
-export function newBlocks({ limits, journal }: Config): [PendingBlock, PendingBlock] {
+export function newBlocks(
+  { limits, journal, crypto }: Config,
+  memory?: BlockMemory,
+): [PendingBlock, PendingBlock] {
   const { recordsInFlightMax } = limits;
   const room = recordsInFlightMax * (OUTCOME_RECORD_SIZE + FRAME_OVERHEAD) + MANAGEMENT_ROOM;
-  const block = (n: number) => new PendingBlock(n, journal.blockSizeMax, room, recordsInFlightMax);
-  return [block(2), block(3)];
+  const shared = poolThreads(crypto.workers) > 0;
+  const block = (n: number, writer: BlockWriter) => {
+    return new PendingBlock(n, writer, room, recordsInFlightMax, shared);
+  };
+  const size = journal.blockSizeMax;
+  const [first, second] = memory ?? [new ArrayBuffer(size), new ArrayBuffer(size)];
+  return [block(2, new BlockWriter(size, first)), block(3, new BlockWriter(size, second))];
 }
 
 /** Frames received together, and their MAC jobs. */
@@ -48,8 +60,9 @@ export class Batch {
     readonly number: number,
     arenaSize: number,
     framesMax: number,
+    shared: boolean,
   ) {
-    this.arena = new Arena(arenaSize);
+    this.arena = new Arena(arenaSize, shared);
     this.jobTable = new SharedArrayBuffer(framesMax * JOB_WORDS * 4);
     this.jobs = new Int32Array(this.jobTable);
   }
@@ -62,7 +75,6 @@ export class Batch {
 
 /** A block being filled or committed, and what waits for it. */
 export class PendingBlock {
-  readonly writer: BlockWriter;
   readonly arena: Arena;
   readonly frames: FrameSlot[] = [];
   /** Called when the block is on disk. */
@@ -80,12 +92,12 @@ export class PendingBlock {
 
   constructor(
     readonly number: number,
-    blockSize: number,
+    readonly writer: BlockWriter,
     arenaSize: number,
     framesMax: number,
+    shared: boolean,
   ) {
-    this.writer = new BlockWriter(blockSize);
-    this.arena = new Arena(arenaSize);
+    this.arena = new Arena(arenaSize, shared);
     this.jobTable = new SharedArrayBuffer(framesMax * JOB_WORDS * 4);
     this.jobs = new Int32Array(this.jobTable);
   }

@@ -15,6 +15,7 @@ import { type Engine, REPEATED } from "../engine/engine.js";
 import { readUse, USE_WORD, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { requestFrameProblem } from "../protocol/decode.js";
+import { WORD } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { FRAME_PROBLEM } from "../protocol/frame-problem.js";
 import { wipeScratch } from "../protocol/mac.js";
@@ -26,6 +27,7 @@ import { REASON } from "../protocol/reason.js";
 import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Admission } from "./admission.js";
 import { type Batch, newBatches, newBlocks, type PendingBlock } from "./batch.js";
+import type { BlockSink } from "./block-sink.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
 import { CommitWatch } from "./commit-watch.js";
@@ -46,17 +48,7 @@ const KEY_PAIRS_MAX = 16_384;
 /** What a turn decides at the most, some 4 ms: a record is 1, its frame FRAME_WORK more. */
 const SLICE_WORK = 4096;
 const FRAME_WORK = 3;
-
-/** What makes blocks durable, one at a time. */
-export interface BlockSink {
-  /**
-   * Appends a block; resolves when it is on disk, with the milliseconds after which it was, however
-   * late one learns of it. `bytes` must stay as they are until then.
-   */
-  append(firstPosition: number, bytes: Uint8Array): Promise<number>;
-  /** Looks whether that is so, of which the event loop may learn later. */
-  poll(): void;
-}
+const OUTCOME_WORDS = OUTCOME_RECORD_SIZE / WORD.SIZE;
 
 export interface CoreParts {
   config: Config;
@@ -102,7 +94,7 @@ export class Core implements CommandSink {
   constructor(private readonly parts: CoreParts) {
     const { config, engine, vault, metrics } = parts;
     const batches = newBatches(config);
-    const blocks = newBlocks(config);
+    const blocks = newBlocks(config, parts.journal.memory);
     [this.receiving, this.spareBatch] = batches;
     [this.filling, this.spareBlock] = blocks;
     this.committedPosition = engine.state.registers.position;
@@ -355,20 +347,24 @@ export class Core implements CommandSink {
       frame.sessionBase,
       frame.sequence,
     );
-    for (let i = 0; i < frame.count; i++) {
-      const from = frame.start + FRAME_HEADER_SIZE + i * USE_RECORD_SIZE;
-      readUse(use, frame.mti, batch.arena.words, from >> 2);
-      const record = frame.tokenIndex + i;
-      use.tokenBase = record * this.tokens.stride * 4;
-      use.tokenRow = this.tokens.cardRow(record);
-      use.panValid = panBlockValid(batch.arena.bytes, from);
-      const out = (body + i * OUTCOME_RECORD_SIZE) >> 2;
-      const reason = engine.use(use, arena.words, out);
+    const { mti, count, tokenIndex } = frame;
+    const { words } = batch.arena;
+    const tokenWords = this.tokens.stride * 4;
+    let from = (frame.start + FRAME_HEADER_SIZE) >> 2;
+    let to = body >> 2;
+    for (let i = 0; i < count; i++) {
+      readUse(use, mti, words, from);
+      use.tokenBase = (tokenIndex + i) * tokenWords;
+      use.tokenRow = this.tokens.cardRow(tokenIndex + i);
+      use.panValid = panBlockValid(words, from);
+      const reason = engine.use(use, arena.words, to);
       if (reason === REPEATED) metrics.countRepeat(1);
       else metrics.countDecision(reason, 1);
+      from += USE_WORD.COUNT;
+      to += OUTCOME_WORDS;
     }
     engine.endFrame();
-    assert(USE_WORD.COUNT * 4 === USE_RECORD_SIZE, "a use is as many words as bytes");
+    assert(USE_WORD.COUNT * WORD.SIZE === USE_RECORD_SIZE, "a use is as many words as bytes");
     frame.signer = frame.keys!.response;
     this.answered(frame);
   }

@@ -7,6 +7,7 @@ import {
   DONE_WORD,
   FAILED_WORD,
   type JournalWriterData,
+  MEMORY_WORD,
   ORDERS_WORD,
   SIZE_END,
   SIZE_WORD,
@@ -14,10 +15,10 @@ import {
 import { monotonicMs } from "./shared-clock.js";
 import { JournalStore } from "./storage.js";
 
-const { folder, words, position, doneMs, bytes } = workerData as JournalWriterData;
+const { folder, words, position, doneMs, memory } = workerData as JournalWriterData;
 const store = new JournalStore(folder);
 /** What lmdb is given: of shared memory it reads no value. */
-const block = Buffer.alloc(bytes.length);
+const block = Buffer.alloc(memory[0].byteLength);
 let done = 0;
 parentPort!.postMessage(done);
 for (;;) {
@@ -30,7 +31,7 @@ for (;;) {
   const size = words[SIZE_WORD]!;
   if (size === SIZE_END) break;
   try {
-    block.set(bytes.subarray(0, size));
+    block.set(new Uint8Array(memory[words[MEMORY_WORD]!]!, 0, size));
     store.appendSync(position[0]!, block.subarray(0, size));
   } catch {
     words[FAILED_WORD] = 1;

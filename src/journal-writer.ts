@@ -1,11 +1,11 @@
-// The journal's writer: a thread of its own that makes one block after another durable. The block
-// is handed over in shared memory, so its commit begins at once, whatever the event loop of the
-// main thread still has to do, and the main thread can look whether it is done without waiting for
-// its event loop either.
+// The journal's writer: a thread of its own that makes one block after another durable. Blocks are
+// filled in memory that this thread sees, too, so a commit begins at once, whatever the event loop
+// of the main thread still has to do, and the main thread can look whether it is done without
+// waiting for its event loop either.
 
 import { Worker } from "node:worker_threads";
 import { assert } from "../protocol/assert.js";
-import type { BlockSink } from "./core.js";
+import type { BlockSink } from "./block-sink.js";
 import { monotonicMs } from "./shared-clock.js";
 
 /** Words of the memory that both threads see. */
@@ -13,11 +13,12 @@ export const ORDERS_WORD = 0;
 export const DONE_WORD = 1;
 export const SIZE_WORD = 2;
 export const FAILED_WORD = 3;
-const WORD_COUNT = 4;
+export const MEMORY_WORD = 4;
+const WORD_COUNT = 5;
 /** In SIZE_WORD, in place of a block's size: the thread is to end. */
 export const SIZE_END = -1;
 
-/** What the thread is given: a block is in `bytes`, its size in SIZE_WORD. */
+/** What the thread is given: MEMORY_WORD tells in which memory the block is, SIZE_WORD its size. */
 export interface JournalWriterData {
   folder: string;
   words: Int32Array;
@@ -25,7 +26,7 @@ export interface JournalWriterData {
   position: Float64Array;
   /** When the thread had last made one durable, by `monotonicMs`. */
   doneMs: Float64Array;
-  bytes: Uint8Array;
+  memory: readonly [SharedArrayBuffer, SharedArrayBuffer];
 }
 
 interface Waiting {
@@ -35,19 +36,19 @@ interface Waiting {
 }
 
 export class JournalWriter implements BlockSink {
+  readonly memory: readonly [SharedArrayBuffer, SharedArrayBuffer];
   private readonly words = new Int32Array(new SharedArrayBuffer(WORD_COUNT * 4));
   private readonly position = new Float64Array(new SharedArrayBuffer(8));
   private readonly doneMs = new Float64Array(new SharedArrayBuffer(8));
-  private readonly bytes: Uint8Array;
   private readonly worker: Worker;
   private orders = 0;
   private waiting: Waiting | null = null;
   private failure: Error | null = null;
 
   private constructor(folder: string, blockSizeMax: number) {
-    this.bytes = new Uint8Array(new SharedArrayBuffer(blockSizeMax));
-    const { words, position, doneMs, bytes } = this;
-    const data: JournalWriterData = { folder, words, position, doneMs, bytes };
+    this.memory = [new SharedArrayBuffer(blockSizeMax), new SharedArrayBuffer(blockSizeMax)];
+    const { words, position, doneMs, memory } = this;
+    const data: JournalWriterData = { folder, words, position, doneMs, memory };
     const url = new URL("./journal-worker.js", import.meta.url);
     this.worker = new Worker(url, { workerData: data });
   }
@@ -67,12 +68,14 @@ export class JournalWriter implements BlockSink {
 
   /**
    * Appends a block; resolves when it is on disk, rejects when it may not be: then no later one
-   * is taken. One at a time. `bytes` is copied.
+   * is taken. One at a time. `bytes` are the first of one of its `memory`.
    */
   append(firstPosition: number, bytes: Uint8Array): Promise<number> {
     assert(this.waiting === null, "one block is written at a time");
     if (this.failure !== null) return Promise.reject(this.failure);
-    this.bytes.set(bytes);
+    const place = this.memory.indexOf(bytes.buffer as SharedArrayBuffer);
+    assert(place >= 0 && bytes.byteOffset === 0, "the block is where the thread looks for it");
+    this.words[MEMORY_WORD] = place;
     this.position[0] = firstPosition;
     return new Promise((resolve, reject) => {
       this.waiting = { startedMs: monotonicMs(), resolve, reject };

@@ -43,7 +43,7 @@ export class MacPool {
   private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perOrderNs: 0 };
 
   constructor(workers: number | "auto", data: MacWorkerData) {
-    this.threads = workers === "auto" ? threadsWorthIt() : workers;
+    this.threads = poolThreads(workers);
     this.piscina =
       this.threads === 0
         ? null
@@ -135,8 +135,12 @@ export class MacPool {
   }
 }
 
-/** One for each core but the main thread's; one alone does nothing sooner than the main thread. */
-function threadsWorthIt(): number {
+/**
+ * Threads of a pool that is configured so. "auto" is one for each core but the main thread's; one
+ * alone does nothing sooner than the main thread.
+ */
+export function poolThreads(workers: number | "auto"): number {
+  if (workers !== "auto") return workers;
   const others = availableParallelism() - 1;
   return others > 1 ? others : 0;
 }

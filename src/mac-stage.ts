@@ -42,7 +42,7 @@ export class MacStage {
       "jobs name an arena by its holder's number",
     );
     this.pool = new MacPool(workers, {
-      arenas: holders.map((holder) => holder.arena.buffer),
+      arenas: holders.flatMap((holder) => holder.arena.shared ?? []),
       jobTables: holders.map((holder) => holder.jobTable),
       keyTable: keys.table,
     });

@@ -56,7 +56,7 @@ interface Challenge {
 
 export class Management {
   private readonly challenges = new Map<number, Challenge>();
-  private readonly scratch = new Arena(1024);
+  private readonly scratch = new Arena(1024, false);
 
   constructor(
     private readonly config: Config,

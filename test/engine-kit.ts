@@ -347,7 +347,7 @@ export class EngineKit {
     const use = this.scratch;
     readUse(use, mti, words, 0);
     use.senderRow = senderRow;
-    use.panValid = panBlockValid(bytes, 0);
+    use.panValid = panBlockValid(words, 0);
     use.tokens = tokensOf(bytes, this.state.blacklist.prefixLengths);
     use.tokenBase = 0;
     use.tokenRow = this.state.cards.index.findAt(use.tokens, 0);

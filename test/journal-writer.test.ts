@@ -23,6 +23,13 @@ function blockOf(position: number, size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => position * 7 + i);
 }
 
+/** Appends a block, laid where the core fills every second one. */
+function append(writer: JournalWriter, position: number, block: Uint8Array): Promise<number> {
+  const bytes = new Uint8Array(writer.memory[position & 1]!, 0, block.length);
+  bytes.set(block);
+  return writer.append(position, bytes);
+}
+
 t.test("what was appended is in the journal, byte for byte, also after a restart", async (t) => {
   const folder = folderFor(t);
   const store = new JournalStore(folder);
@@ -35,10 +42,7 @@ t.test("what was appended is in the journal, byte for byte, also after a restart
   for (const [position, size] of sizes) {
     // A snapshot that knows nothing of the block, taken in the same turn of the event loop.
     t.equal(store.blockOf(position)?.length === size, false);
-    const bytes = blockOf(position, size);
-    const done = writer.append(position, bytes);
-    bytes.fill(0);
-    await done;
+    await append(writer, position, blockOf(position, size));
     t.same(Uint8Array.from(store.blockOf(position)!), blockOf(position, size));
   }
   await writer.close();
@@ -55,7 +59,7 @@ t.test("what was appended is in the journal, byte for byte, also after a restart
 t.test("a look tells that a block is on disk before the event loop does", async (t) => {
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
   let done = false;
-  const appended = writer.append(1, blockOf(1, 100)).then(() => {
+  const appended = append(writer, 1, blockOf(1, 100)).then(() => {
     done = true;
   });
   const end = performance.now() + POLL_MS;
@@ -72,7 +76,7 @@ t.test("a commit takes what the disk takes, however late one looks", async (t) =
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
   const { words } = writer as unknown as { words: Int32Array };
   const startedMs = performance.now();
-  const appended = writer.append(1, blockOf(1, 100));
+  const appended = append(writer, 1, blockOf(1, 100));
   while (Atomics.load(words, DONE_WORD) === 0) Atomics.wait(words, DONE_WORD, 0, 1);
   const doneMs = performance.now() - startedMs;
   Atomics.wait(words, DONE_WORD, 1, HELD_UP_MS);
@@ -91,7 +95,7 @@ t.test("a wake-up that comes late writes nothing, and nobody waits without end",
     // As when the main thread is held up between its order and the wake-up for it.
     while (Atomics.notify(words, ORDERS_WORD) === 0 && performance.now() < end);
     t.ok(performance.now() < end, "the thread sleeps");
-    await writer.append(position, blockOf(position, 100));
+    await append(writer, position, blockOf(position, 100));
     t.equal(words[DONE_WORD], position, "one block, written once");
   }
   await writer.close();
@@ -102,12 +106,21 @@ t.test("a wake-up that comes late writes nothing, and nobody waits without end",
 
 t.test("when the thread is gone no block is taken, and none is left waiting", async (t) => {
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
-  await writer.append(1, blockOf(1, 100));
+  await append(writer, 1, blockOf(1, 100));
   const { worker } = writer as unknown as { worker: Worker };
   const ended = worker.terminate();
-  await t.rejects(writer.append(2, blockOf(2, 100)), /thread has ended/);
+  await t.rejects(append(writer, 2, blockOf(2, 100)), /thread has ended/);
   await ended;
-  await t.rejects(writer.append(3, blockOf(3, 100)), /thread has ended/);
+  await t.rejects(append(writer, 3, blockOf(3, 100)), /thread has ended/);
+  await writer.close();
+});
+
+t.test("a block that lies elsewhere is not taken", async (t) => {
+  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  t.throws(() => writer.append(1, blockOf(1, 100)), /where the thread looks/);
+  const behind = new Uint8Array(writer.memory[0], 8, 100);
+  t.throws(() => writer.append(1, behind), /where the thread looks/);
+  await append(writer, 1, blockOf(1, 100));
   await writer.close();
 });
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";
 import { MacWork } from "../bench/mac-work.js";
+import { BlockWriter } from "../engine/block.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { createMac } from "../protocol/mac.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
@@ -50,7 +51,7 @@ for (const algorithm of ALGORITHMS) {
   t.test(`requests of algorithm ${algorithm}: the forged are refused, and only they`, async (t) => {
     const pairs = [0, 1, 2].map(() => keyPair(algorithm));
     const property = fc.property(RUNS, fc.array(fc.nat(FRAMES_MAX)), (runs, forged) => {
-      const batch = new Batch(0, 1 << 19, FRAMES_MAX);
+      const batch = new Batch(0, 1 << 19, FRAMES_MAX, false);
       for (const { key, count, size } of runs) {
         for (let i = 0; i < count; i++) batch.frames.push(request(batch, pairs[key]!, size));
       }
@@ -68,7 +69,7 @@ for (const algorithm of ALGORITHMS) {
   t.test(`answers of algorithm ${algorithm}: as one by one`, async (t) => {
     const pairs = [0, 1, 2].map(() => keyPair(algorithm));
     const property = fc.property(RUNS, (runs) => {
-      const block = new PendingBlock(0, 1 << 12, 1 << 19, FRAMES_MAX);
+      const block = new PendingBlock(0, new BlockWriter(1 << 12), 1 << 19, FRAMES_MAX, false);
       for (const { key, count, size } of runs) {
         for (let i = 0; i < count; i++) block.frames.push(response(block, pairs[key]!, size));
       }

@@ -26,7 +26,8 @@ import {
   readManagement,
 } from "../protocol/index.js";
 import type { Admission } from "../src/admission.js";
-import type { BlockSink, CoreParts } from "../src/core.js";
+import type { BlockSink } from "../src/block-sink.js";
+import type { CoreParts } from "../src/core.js";
 import { lockHolder } from "../src/data-lock.js";
 import { readBlocks, verifyJournal } from "../src/journal-files.js";
 import { createLogger } from "../src/log.js";

@@ -2,9 +2,10 @@
 // false process, from its start to its crash or stop.
 
 import type { Engine } from "../../engine/engine.js";
+import type { BlockSink } from "../../src/block-sink.js";
 import { Checkpointer } from "../../src/checkpointer.js";
 import type { CommandBatch, CommandResult } from "../../src/command-sink.js";
-import { type BlockSink, Core } from "../../src/core.js";
+import { Core } from "../../src/core.js";
 import type { Database, OpenDatabase } from "../../src/database.js";
 import type { Reply } from "../../src/frame-slot.js";
 import { Metrics } from "../../src/metrics.js";
