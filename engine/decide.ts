@@ -49,30 +49,24 @@ export function decide(state: State, use: Use): number {
 }
 
 function decideUse(state: State, use: Use): number {
-  const parties = state.parties;
-  const terminal = use.terminalRow;
-  const organisation = parties.organisation(terminal);
   use.cardRow = use.tokenRow;
-
   // A row of its own that is no first message waits for it: a reversal made that row.
   if (use.ownRow !== 0) return REASON.REVERSAL_CAME_FIRST;
-  if (!parties.open(terminal)) return REASON.TERMINAL_CLOSED;
-  if (!organisation.open) return REASON.ORGANISATION_CLOSED;
-  const item = state.catalogue.find(use.itemCode);
-  if (parties.listed(terminal) && terminalListed(state, use, item)) return REASON.TERMINAL_LISTED;
-  if (organisation.listed && organisationListed(state, use, item)) {
-    return REASON.ORGANISATION_LISTED;
+  const standing = state.standing.itemOf(use);
+  const item = standing ?? state.catalogue.find(use.itemCode);
+  if (standing === undefined) {
+    const terminal = terminalReason(state, use, item);
+    if (terminal !== APPROVED) return terminal;
   }
   if (!amountValid(use)) return REASON.AMOUNT_INVALID;
   if (!use.panValid) return REASON.CARD_NUMBER_INVALID;
   if (use.cardRow === 0) return REASON.CARD_UNKNOWN;
   if (item === undefined) return REASON.ITEM_UNKNOWN;
-  if (state.today < item.startDay) return REASON.ITEM_NOT_STARTED;
-  if (state.today > item.endDay) return REASON.ITEM_ENDED;
-  const domains = parties.domains(terminal) & organisation.domains;
-  if ((domains & item.domainBit) === 0) return REASON.DOMAIN_NOT_ALLOWED;
-  if (!regionServed(item, parties.regionCode(terminal))) return REASON.REGION_NOT_SERVED;
-  if ((item.media & (1 << use.medium)) === 0) return REASON.MEDIUM_NOT_ALLOWED;
+  if (standing === undefined) {
+    const reason = itemReason(state, use, item);
+    if (reason !== APPROVED) return reason;
+    if (!listedAtAll(state, use)) state.standing.remember(use, item);
+  }
   if (state.cards.medium(use.cardRow) !== use.medium) return REASON.MEDIUM_DIFFERS;
   const card = cardReason(state, use);
   if (card !== APPROVED) return card;
@@ -81,6 +75,39 @@ function decideUse(state: State, use: Use): number {
   if (use.amountMinor > item.amountMinorMax) return REASON.AMOUNT_OVER_LIMIT;
   // After this point, the authorization must be approved.
   return APPROVED;
+}
+
+/** What is against the terminal and its organisation. */
+function terminalReason(state: State, use: Use, item: CompiledItem | undefined): number {
+  const { parties } = state;
+  const organisation = parties.organisation(use.terminalRow);
+  if (!parties.open(use.terminalRow)) return REASON.TERMINAL_CLOSED;
+  if (!organisation.open) return REASON.ORGANISATION_CLOSED;
+  if (parties.listed(use.terminalRow) && terminalListed(state, use, item)) {
+    return REASON.TERMINAL_LISTED;
+  }
+  if (organisation.listed && organisationListed(state, use, item)) {
+    return REASON.ORGANISATION_LISTED;
+  }
+  return APPROVED;
+}
+
+/** What is against the item, here, today and with this medium. */
+function itemReason(state: State, use: Use, item: CompiledItem): number {
+  const { parties } = state;
+  const terminal = use.terminalRow;
+  if (state.today < item.startDay) return REASON.ITEM_NOT_STARTED;
+  if (state.today > item.endDay) return REASON.ITEM_ENDED;
+  const domains = parties.domains(terminal) & parties.organisation(terminal).domains;
+  if ((domains & item.domainBit) === 0) return REASON.DOMAIN_NOT_ALLOWED;
+  if (!regionServed(item, parties.regionCode(terminal))) return REASON.REGION_NOT_SERVED;
+  if ((item.media & (1 << use.medium)) === 0) return REASON.MEDIUM_NOT_ALLOWED;
+  return APPROVED;
+}
+
+/** Whether terminal or organisation has an entry on the blacklist, be it in force or not. */
+function listedAtAll({ parties }: State, { terminalRow }: Use): boolean {
+  return parties.listed(terminalRow) || parties.organisation(terminalRow).listed;
 }
 
 function decideReversal(state: State, use: Use): number {

@@ -36,6 +36,7 @@ export function executeCommand(
   position: number,
   recorded: boolean,
 ): number {
+  state.standing.forget();
   const size = commandSize(kind);
   if (size !== 0 && bytes.length !== size) return OUTCOME.COMMAND_INVALID;
   switch (kind) {

@@ -13,6 +13,7 @@ import { Sha256 } from "./hash.js";
 import { Holders } from "./holders.js";
 import { Parties } from "./parties.js";
 import { Sessions } from "./sessions.js";
+import { Standing } from "./standing.js";
 import type { Table } from "./table.js";
 
 /** Sizes and rules that the state is made with; a journal is replayed under the same rules. */
@@ -53,6 +54,7 @@ export class State {
   readonly blacklist: Blacklist;
   readonly catalogue = new Catalogue(this.documents);
   readonly duplicates: Duplicates;
+  readonly standing = new Standing();
   readonly tables: readonly Table[];
   readonly registers: Registers = {
     position: 0,
@@ -118,6 +120,7 @@ export class State {
    */
   rebuild(indexed: readonly Table[] = []): void {
     const { timeMs } = this.registers;
+    this.standing.forget();
     this.settledTimeMs = timeMs;
     this.nowSeconds = Math.floor(timeMs / 1000);
     this.today = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
@@ -164,6 +167,7 @@ export class State {
     const day = localDay(timeMs, this.limits.businessDay.utcOffsetMinutes);
     if (day === this.today) return;
     this.today = day;
+    this.standing.forget();
     this.catalogue.enforce(day);
   }
 

@@ -36,7 +36,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the time of use is not compared",
     file: "engine/duplicates.js",
-    from: "if (first[f + 10 /* USE_WORD.LOCAL_TIME */] !== words[base + 10 /* USE_WORD.LOCAL_TIME */])",
+    from:
+      "if (first[f + 10 /* USE_WORD.LOCAL_TIME */] !== " +
+      "words[base + 10 /* USE_WORD.LOCAL_TIME */])",
     to: "if (false)",
   },
   {
@@ -48,7 +50,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a reversal that came first is forgotten",
     file: "engine/apply.js",
-    from: "uses.setState(uses.add(use.terminalId, use.originalStan), 262144 /* USE_STATE.AWAITED */);",
+    from:
+      "uses.setState(uses.add(use.terminalId, use.originalStan), " +
+      "262144 /* USE_STATE.AWAITED */);",
     to: "",
   },
   {
@@ -70,6 +74,12 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "engine/decide.js",
     from: "        case ACTIVE:\n            break;",
     to: "        case ACTIVE:\n        case CARD_STATUS.LOST:\n            break;",
+  },
+  {
+    name: "what stood before a command goes on standing",
+    file: "engine/execute.js",
+    from: "state.standing.forget();",
+    to: "",
   },
   {
     name: "any terminal speaks for any",
