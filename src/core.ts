@@ -45,8 +45,8 @@ import type { KeyVault } from "./vault.js";
 
 /** Sessions whose keys are kept ready, 5 KB each. */
 const KEY_PAIRS_MAX = 16_384;
-/** What a turn decides at the most, some 4 ms: a record is 1, its frame FRAME_WORK more. */
-const SLICE_WORK = 4096;
+/** What a turn decides at the most, some 2 ms: a record is 1, its frame FRAME_WORK more. */
+const SLICE_WORK = 2048;
 const FRAME_WORK = 3;
 const OUTCOME_WORDS = OUTCOME_RECORD_SIZE / WORD.SIZE;
 
