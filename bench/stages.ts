@@ -61,14 +61,25 @@ function costOf<Prepared>(
   prepare: () => Prepared,
   work: (prepared: Prepared) => void,
 ): number {
-  const costs: number[] = [];
+  return median(costsOf(count, prepare, [work])[0]!);
+}
+
+/** The same of several ways, which take turns: the costs of each by round. */
+function costsOf<Prepared>(
+  count: number,
+  prepare: () => Prepared,
+  ways: readonly ((prepared: Prepared) => void)[],
+): number[][] {
+  const costs: number[][] = ways.map(() => []);
   for (let round = 0; round < ROUNDS; round++) {
-    const prepared = prepare();
-    const start = performance.now();
-    work(prepared);
-    costs.push(((performance.now() - start) * 1e6) / count);
+    for (const [i, way] of ways.entries()) {
+      const prepared = prepare();
+      const start = performance.now();
+      way(prepared);
+      costs[i]!.push(((performance.now() - start) * 1e6) / count);
+    }
   }
-  return median(costs);
+  return costs;
 }
 
 function record(run: Run, name: string, text: string, value: number): void {
@@ -195,12 +206,16 @@ function engine(run: Run, world: EngineWorld, makeUses: () => UseSet): void {
     for (let i = 0; i < set.count; i++) visit(set, i);
   };
   const { count } = makeUses();
-  const looked = costOf(count, makeUses, each(look));
-  const judged = costOf(count, makeUses, each(judge));
-  const changed = costOf(count, makeUses, each(change));
-  record(run, "duplicate", "form, terminal, date; looked up among the repeats", looked);
-  record(run, "decide", "the ladder, a random card", judged - looked);
-  record(run, "apply", "remembered and counted", changed - judged);
+  const ways = [each(look), each(judge), each(change)];
+  const [looked, judged, changed] = costsOf(count, makeUses, ways) as [
+    number[],
+    number[],
+    number[],
+  ];
+  const more = (of: number[], than: number[]) => median(of.map((cost, i) => cost - than[i]!));
+  record(run, "duplicate", "form, terminal, date; looked up among the repeats", median(looked));
+  record(run, "decide", "the ladder, a random card", more(judged, looked));
+  record(run, "apply", "remembered and counted", more(changed, judged));
 }
 
 /** The engine as the core calls it, and sealing the block, which is part of it. */
