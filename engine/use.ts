@@ -17,6 +17,7 @@
 
 import { WORD } from "../protocol/endian.js";
 import { TERMINAL_ID_MAX } from "../protocol/frame.js";
+import { isAdviceMti, isReversalMti } from "../protocol/mti.js";
 import {
   AMOUNT_MINOR_MAX,
   ITEM_CODE_MAX,
@@ -42,11 +43,6 @@ export const enum USE_WORD {
   /** Words of a record. */
   COUNT = 16,
 }
-
-const MESSAGE_CLASS_MASK = 0x0f00;
-const MESSAGE_CLASS_REVERSAL = 0x0400;
-const MESSAGE_FUNCTION_MASK = 0x00f0;
-const MESSAGE_FUNCTION_ADVICE = 0x0020;
 
 /** A use being decided. One object serves all: it is filled again for each record. */
 export class Use {
@@ -81,23 +77,19 @@ export class Use {
   cardRow = 0;
   /** Blacklist row that declines it, or 0. */
   listRow = 0;
-
-  /** Whether it undoes an earlier use: message class 4 of ISO 8583. */
-  get isReversal(): boolean {
-    return (this.mti & MESSAGE_CLASS_MASK) === MESSAGE_CLASS_REVERSAL;
-  }
-
-  /** Whether it has happened and is only told: message function 2 of ISO 8583. */
-  get isAdvice(): boolean {
-    return (this.mti & MESSAGE_FUNCTION_MASK) === MESSAGE_FUNCTION_ADVICE;
-  }
+  isAdvice = false;
+  isReversal = false;
 }
 
 /** Fills the fields that a wire record and a journal record have in common. */
 export function readUse(use: Use, mti: number, words: Int32Array, base: number): void {
   if (use.words !== words) use.words = words;
   use.base = base;
-  use.mti = mti;
+  if (use.mti !== mti) {
+    use.mti = mti;
+    use.isAdvice = isAdviceMti(mti);
+    use.isReversal = isReversalMti(mti);
+  }
   use.terminalId = words[base + USE_WORD.TERMINAL]!;
   use.stan = words[base + USE_WORD.STAN]!;
   use.businessDate = words[base + USE_WORD.DATE]!;

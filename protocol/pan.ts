@@ -11,6 +11,7 @@
 // three kinds of number apart.
 
 export const PAN_BLOCK_SIZE = 16;
+// Own names for the hot path: an exported constant is looked up each time.
 const DIGITS_MIN = 12;
 const DIGITS_MAX = 19;
 export const PAN_DIGITS_MIN = DIGITS_MIN;

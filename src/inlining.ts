@@ -4,7 +4,7 @@
 
 import { setFlagsFromString } from "node:v8";
 
-/** Bytes of bytecode: decideUses with all that it calls has some 3000. */
+/** Bytes of bytecode. More takes longer to compile than it gains in a server's first seconds. */
 const INLINED_BYTES_MAX = 2000;
 
 /** To be called before what is to be fast has run often enough to be compiled. */
