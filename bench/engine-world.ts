@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { BlockWriter } from "../engine/block.js";
 import { COMMAND, SESSION_SIGN_ON, SESSION_SIZE, writeSession } from "../engine/commands.js";
 import { Engine, REPEATED } from "../engine/engine.js";
+import { prepareMemory } from "../engine/memory.js";
 import { readUse, USE_WORD, Use } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
@@ -15,6 +16,7 @@ import { REASON } from "../protocol/reason.js";
 import { STAN_MAX } from "../protocol/use-record.js";
 import type { CommandBatch, CommandResult, CommandSink } from "../src/command-sink.js";
 import { inlineMore } from "../src/inlining.js";
+import { prepareWords } from "../src/kernel-memory.js";
 import { deriveVaultKeys, KeyVault, ROOT_KEY_SIZE } from "../src/vault.js";
 import { recordTemplate } from "./frames.js";
 import { businessDateNow } from "./server.js";
@@ -74,6 +76,7 @@ export class EngineWorld implements CommandSink {
   /** Makes a world of `cardCount` cards with room for `usesMax` uses. */
   static async make(cardCount: number, usesMax: number): Promise<EngineWorld> {
     inlineMore();
+    prepareMemory(prepareWords);
     const world = new EngineWorld(cardCount, usesMax);
     await seedParties(world, world.vault, TERMINALS);
     await seedCards(world, world.vault, cardCount);

@@ -17,6 +17,7 @@
 import { assert } from "../protocol/assert.js";
 import { copyFour, WORD } from "../protocol/endian.js";
 import { dayOfDate } from "./calendar.js";
+import { reserveWords } from "./memory.js";
 import { mix } from "./row-index.js";
 import { Table } from "./table.js";
 import { messageClass, USE_WORD, type Use } from "./use.js";
@@ -43,7 +44,8 @@ const DATE_WORD = 0;
 /** The uses of one business date. */
 export class DateUses {
   readonly table: Table;
-  private slots: Int32Array;
+  /** The index, at full size. */
+  slots: Int32Array;
   /** The empty slot at which the last look-up of a missing key ended, the key and its hash. */
   private missSlot = -1;
   private missHash = 0;
@@ -278,5 +280,5 @@ export function usesIndexSize(usesMax: number): number {
 }
 
 function newSlots(usesMax: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(usesIndexSize(usesMax)));
+  return reserveWords(usesIndexSize(usesMax) / WORD.SIZE);
 }

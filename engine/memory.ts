@@ -4,7 +4,8 @@
 
 import { WORD } from "../protocol/endian.js";
 
-type Prepare = (words: Int32Array) => void;
+/** `soon`: all of the words will be written soon, in no order. */
+type Prepare = (words: Int32Array, soon: boolean) => void;
 
 let prepare: Prepare | null = null;
 
@@ -13,9 +14,9 @@ export function prepareMemory(how: Prepare | null): void {
   prepare = how;
 }
 
-/** Reserves `count` words. */
-export function reserveWords(count: number): Int32Array {
+/** Reserves `count` words; `soon` as above. */
+export function reserveWords(count: number, soon = false): Int32Array {
   const words = new Int32Array(new SharedArrayBuffer(count * WORD.SIZE));
-  prepare?.(words);
+  prepare?.(words, soon);
   return words;
 }

@@ -226,7 +226,7 @@ export class RowIndex {
     this.oldCursor = 0;
     const { length } = this.slots;
     const mostlyRows = this.rowCount * 2 * LOAD_DENOMINATOR > length * LOAD_NUMERATOR;
-    this.slots = reserveWords(mostlyRows ? length * 2 : length);
+    this.slots = reserveWords(mostlyRows ? length * 2 : length, true);
     this.usedCount = 0;
     this.move(MOVED_PER_INSERT);
   }

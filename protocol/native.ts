@@ -3,10 +3,17 @@
 
 import { createRequire } from "node:module";
 
+export interface NativeFunction {
+  // biome-ignore lint/suspicious/noExplicitAny: its prototype says what it takes
+  (...values: any[]): any;
+  /** In a thread beside; the last value is called with an error or null, and the result. */
+  // biome-ignore lint/suspicious/noExplicitAny: its prototype says what it takes
+  async(...values: any[]): void;
+}
+
 export interface Native {
   /** The function with this prototype, as in C. Throws when it is not there. */
-  // biome-ignore lint/suspicious/noExplicitAny: its prototype says what it takes
-  functionOf(prototype: string): (...values: any[]) => any;
+  functionOf(prototype: string): NativeFunction;
   /** Where an array lies. It stays there for as long as the array is kept, and not transferred. */
   addressOf(array: Uint8Array | Int32Array): number;
 }

@@ -5,7 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { prepareMemory } from "../engine/memory.js";
 import { RowIndex } from "../engine/row-index.js";
 import { Table } from "../engine/table.js";
-import { askLargePages } from "./large-pages.js";
+import { prepareWords } from "./kernel-memory.js";
 import { type TableReading, TableStore } from "./storage.js";
 
 export interface LoadOrder {
@@ -26,7 +26,7 @@ export interface LoadDone {
   slots: Int32Array;
 }
 
-prepareMemory(askLargePages);
+prepareMemory(prepareWords);
 const order = workerData as LoadOrder;
 const table = new Table(order.id, order.name, order.rowWords, order.rowsMax, order.words);
 const store = new TableStore(order.folder);

@@ -4,7 +4,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine } from "../engine/engine.js";
-import { prepareMemory } from "../engine/memory.js";
 import { Checkpointer } from "./checkpointer.js";
 import type { Config } from "./config.js";
 import { Core } from "./core.js";
@@ -13,8 +12,8 @@ import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { type Host, systemHost } from "./host.js";
 import { inlineMore } from "./inlining.js";
 import { JournalWriter } from "./journal-writer.js";
-import { askLargePages } from "./large-pages.js";
 import { loadBeside } from "./load-beside.js";
+import { giveAhead } from "./memory-ahead.js";
 import { Metrics } from "./metrics.js";
 import { newEngine, type Recovery, recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
@@ -71,6 +70,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     const writer = await opening;
     const core = new Core({ config, engine, journal: writer, vault, metrics, host });
     await core.macs.calibrate();
+    const ahead = giveAhead(engine.state);
     const checkpointer = new Checkpointer(engine, core, tables, metrics, host, checkpointPosition);
     return {
       config,
@@ -85,6 +85,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
       lock,
       blocksReplayed,
       close: async () => {
+        ahead.stop();
         checkpointer.stop();
         await core.drain();
         await checkpointer.last(config.journal.commitSecondsMax);
@@ -105,13 +106,8 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
 
 async function load(config: Config, journal: JournalStore, tables: TableStore): Promise<Recovery> {
   const engine = newEngine(config);
-  prepareMemory(askLargePages);
-  try {
-    const loaded = await loadBeside(config.data, tables, engine.state);
-    return recover(config, journal, tables, engine, loaded);
-  } finally {
-    prepareMemory(null);
-  }
+  const loaded = await loadBeside(config.data, tables, engine.state);
+  return recover(config, journal, tables, engine, loaded);
 }
 
 /** Its thread takes a third of a second to start: tables are loaded meanwhile. */

@@ -10,10 +10,12 @@ import {
 } from "../engine/block.js";
 import type { CheckpointHead } from "../engine/checkpoint.js";
 import { Engine } from "../engine/engine.js";
+import { prepareMemory } from "../engine/memory.js";
 import { replayBlock } from "../engine/replay.js";
 import type { State, StateLimits } from "../engine/state.js";
 import type { Table } from "../engine/table.js";
 import type { Config } from "./config.js";
+import { prepareWords } from "./kernel-memory.js";
 import type { JournalStore, TableStore } from "./storage.js";
 
 export interface Recovery {
@@ -34,8 +36,9 @@ function stateLimits(config: Config): StateLimits {
   };
 }
 
-/** An engine that holds nothing yet. */
+/** An engine that holds nothing yet, with memory as the kernel gives it best. */
 export function newEngine(config: Config): Engine {
+  prepareMemory(prepareWords);
   return new Engine(stateLimits(config), new BlockWriter(config.journal.blockSizeMax));
 }
 

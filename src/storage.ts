@@ -17,7 +17,6 @@ import type { Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
 import { WORD } from "../protocol/endian.js";
 import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
-import { askLargePages } from "./large-pages.js";
 import { PAGE_HEADER_SIZE, type PageBuffer, PageBuffers } from "./page-buffers.js";
 
 const HEAD_KEY = "head";
@@ -137,7 +136,6 @@ export class TableStore {
     const unfinished: number[] = [];
     const start = table.id * TABLE_KEY_RANGE;
     const pages = new Float64Array(pageCount).fill(-1);
-    askLargePages(table.words.subarray(0, rowCount * table.rowWords));
     for (const key of this.store.getKeys({ start, end: start + TABLE_KEY_RANGE })) {
       const page = Math.floor(((key as number) - start) / 2);
       const value = this.store.getBinaryFast(key)!;
