@@ -2,7 +2,7 @@
 // nanoseconds. Blocks are filled and sealed as ever, and then forgotten.
 
 import { randomBytes } from "node:crypto";
-import { BlockWriter } from "../engine/block.js";
+import { BlockWriter, sealBlock } from "../engine/block.js";
 import { COMMAND, SESSION_SIGN_ON, SESSION_SIZE, writeSession } from "../engine/commands.js";
 import { Engine, REPEATED } from "../engine/engine.js";
 import { prepareMemory } from "../engine/memory.js";
@@ -160,7 +160,9 @@ export class EngineWorld implements CommandSink {
   }
 
   seal(): void {
-    if (!this.engine.idle) this.engine.seal();
+    if (this.engine.idle) return;
+    sealBlock(this.engine.closeBlock().written);
+    this.engine.sealed();
   }
 
   /** Signs the next terminal on, which sends from now on. */

@@ -165,16 +165,29 @@ export class BlockWriter {
     else this.endEntry();
   }
 
-  /** Completes the block after the block with `previousHash` (hex). Returns its hash (hex). */
-  seal(previousHash: string): string {
+  /** Completes the block, but for its hash, after the block with `previousHash` (hex). */
+  close(previousHash: string): void {
     this.words[POSITION_COUNT_WORD] = this.positionCount;
     this.words[BLOCK_ENTRY_COUNT_WORD] = this.entryCount;
     this.words[BLOCK_SIZE_WORD] = this.size;
     this.bytes.set(Buffer.from(previousHash, "hex"), PREVIOUS_HASH_OFFSET);
-    const hash = hashBlock(this.bytes.subarray(0, this.size));
-    this.bytes.set(hash, HASH_OFFSET);
-    return hash.toString("hex");
   }
+
+  /** What was written. */
+  get written(): Uint8Array {
+    return this.bytes.subarray(0, this.size);
+  }
+
+  /** The hash (hex) of a block that has been sealed. */
+  get hash(): string {
+    return hexOf(this.bytes, HASH_OFFSET);
+  }
+}
+
+/** Writes the hash of a closed block into it. Returns its place in the block. */
+export function sealBlock(bytes: Uint8Array): Uint8Array {
+  bytes.set(hashBlock(bytes), HASH_OFFSET);
+  return bytes.subarray(HASH_OFFSET, HASH_END);
 }
 
 /** One entry of a block, as a view into it. */

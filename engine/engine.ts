@@ -3,7 +3,8 @@
 // It reads no clock, socket, disk or random number: a block brings its time.
 //
 // Order of calls: openBlock, then for each frame beginFrame, use..., endFrame, or command, then
-// seal. Replay applies sealed blocks to the same end.
+// closeBlock, and sealed when the block has its hash, which may be made by another thread while the
+// next block fills. Replay applies sealed blocks to the same end.
 
 import { assert } from "../protocol/assert.js";
 import { copyFour, WORD, writeU64 } from "../protocol/endian.js";
@@ -39,6 +40,8 @@ export class Engine {
   readonly state: State;
   private block: BlockWriter;
   private open = false;
+  /** Closed, and without its hash as far as is known here. */
+  private unsealed: BlockWriter | null = null;
 
   constructor(limits: StateLimits, block: BlockWriter) {
     this.state = new State(limits);
@@ -147,18 +150,27 @@ export class Engine {
     this.block.endEntryUnlessEmpty();
   }
 
-  /** Seals the open block and returns its writer: `bytes` up to `size` are to be committed. */
-  seal(): BlockWriter {
-    assert(this.open && !this.block.empty, "there is something to seal");
+  /** Closes the open block and returns its writer, whose block is to be sealed and committed. */
+  closeBlock(): BlockWriter {
+    assert(this.open && !this.block.empty, "there is something to close");
+    assert(this.unsealed === null, "the block before has its hash");
     const { registers } = this.state;
     this.state.settleTime();
-    registers.blockHash = this.block.seal(registers.blockHash);
+    this.block.close(registers.blockHash);
     this.open = false;
+    this.unsealed = this.block;
     assert(
       this.block.firstPosition + this.block.positionCount - 1 === registers.position,
       "the block ends at the last position",
     );
     return this.block;
+  }
+
+  /** The block that was closed last has its hash (sealBlock). */
+  sealed(): void {
+    assert(this.unsealed !== null, "a block was closed");
+    this.state.registers.blockHash = this.unsealed.hash;
+    this.unsealed = null;
   }
 
   /** Records a use that is declined before it can be remembered. */

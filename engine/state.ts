@@ -39,7 +39,7 @@ export interface Registers {
   timeMs: number;
   /** Position of the last change of the blacklist. */
   blacklistPosition: number;
-  /** Hash of the last block, hex. */
+  /** Hash of the last block that was sealed, hex. */
   blockHash: string;
 }
 

@@ -8,8 +8,9 @@ export interface BlockSink {
   /** In what memory the two blocks are to lie, when that is not one's own affair. */
   readonly memory?: BlockMemory;
   /**
-   * Appends a block; resolves when it is on disk, with the milliseconds after which it was, however
-   * late one learns of it. `bytes` must stay as they are until then.
+   * Seals a closed block and appends it; resolves when it is on disk, with the milliseconds after
+   * which it was, however late one learns of it. `bytes` have their hash then, and must stay as
+   * they are else.
    */
   append(firstPosition: number, bytes: Uint8Array): Promise<number>;
   /** Looks whether that is so, of which the event loop may learn later. */

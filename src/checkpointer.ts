@@ -24,7 +24,6 @@ const IN_USE_MS = 1000;
 const PAGES_BETWEEN_USES = 32;
 const REST_PER_WRITE = 2;
 const REST_MS_MAX = 20;
-const COMMIT_POLL_MS = 5;
 const HUNG =
   "the checkpoint of the stop got no further for journal.commitSecondsMax: nothing is lost, but " +
   "the next start replays the journal and takes longer: check the disk";
@@ -89,8 +88,9 @@ export class Checkpointer {
 
   private async write(): Promise<void> {
     this.store.checkWritable();
-    const checkpoint = await this.begin();
-    if (checkpoint === null) return;
+    const begun = await this.begin();
+    if (begun === null) return;
+    const { checkpoint, blockHash } = begun;
     const { position } = checkpoint.head.registers;
     try {
       while (!this.slice(checkpoint)) {
@@ -102,7 +102,7 @@ export class Checkpointer {
       checkpoint.abandon();
       throw error;
     }
-    while (this.core.committedPosition < position) await this.pause(COMMIT_POLL_MS);
+    checkpoint.head.registers.blockHash = await blockHash;
     this.moved();
     await this.store.settled();
     this.moved();
@@ -121,11 +121,17 @@ export class Checkpointer {
     return this.host.monotonicMs() - this.core.lastTakenMs < IN_USE_MS;
   }
 
-  private begin(): Promise<Checkpoint | null> {
+  /** Begins one of what is not in the last; `blockHash` is there when its block is on disk. */
+  private begin(): Promise<{ checkpoint: Checkpoint; blockHash: Promise<string> } | null> {
+    const { core, engine } = this;
+    const { registers } = engine.state;
     return new Promise((resolve) => {
-      this.core.atBoundary(() => {
-        const { position } = this.engine.state.registers;
-        resolve(position === this.position ? null : new Checkpoint(this.engine.state));
+      core.atBoundary(() => {
+        if (registers.position === this.position) return resolve(null);
+        const blockHash = new Promise<string>((known) => {
+          core.afterCommit(() => known(registers.blockHash));
+        });
+        resolve({ checkpoint: new Checkpoint(engine.state), blockHash });
       });
     });
   }

@@ -176,10 +176,16 @@ export class Core implements CommandSink {
     return done;
   }
 
-  /** Runs `task` on the boundary between two blocks: the state is that of the last sealed one. */
+  /** Runs `task` on the boundary between two blocks: the state is that of the last closed one. */
   atBoundary(task: () => void): void {
     if (this.parts.engine.idle) task();
     else this.boundaryTasks.push(task);
+  }
+
+  /** Runs `task` when the last closed block is sealed and on disk. */
+  afterCommit(task: () => void): void {
+    if (this.committing === null || this.committing.durable) task();
+    else this.committing.committed.push(task);
   }
 
   /** From now on refuses frames with 91; resolves when all that was taken has been answered. */
@@ -340,14 +346,8 @@ export class Core implements CommandSink {
     use.senderRow = frame.senderRow;
     use.tokens = this.tokens.words;
     use.prefixCount = this.tokens.stride - 1;
-    engine.beginFrame(
-      frame.mti,
-      frame.senderRow,
-      frame.keyGeneration,
-      frame.sessionBase,
-      frame.sequence,
-    );
-    const { mti, count, tokenIndex } = frame;
+    const { mti, senderRow, keyGeneration, sessionBase, sequence, count, tokenIndex } = frame;
+    engine.beginFrame(mti, senderRow, keyGeneration, sessionBase, sequence);
     const { words } = batch.arena;
     const tokenWords = this.tokens.stride * 4;
     let from = (frame.start + FRAME_HEADER_SIZE) >> 2;
@@ -403,14 +403,14 @@ export class Core implements CommandSink {
     this.filling = this.spareBlock!;
     this.spareBlock = null;
     this.committing = block;
-    const writer = engine.seal();
+    const writer = engine.closeBlock();
     block.lastPosition = engine.state.registers.position;
     for (const task of this.boundaryTasks.splice(0)) task();
     block.startedMs = host.monotonicMs();
     metrics.observeBatch(block.records);
     metrics.countJournalBytes(writer.size);
     journal
-      .append(writer.firstPosition, writer.bytes.subarray(0, writer.size))
+      .append(writer.firstPosition, writer.written)
       .then((commitMs) => this.durable(block, commitMs), this.commitFailed);
     // A turn of the event loop that reads much takes longer than a commit.
     host.soon(this.look);
@@ -430,8 +430,10 @@ export class Core implements CommandSink {
     block.commitMs = commitMs;
     block.lateMs = this.parts.host.monotonicMs() - block.startedMs - commitMs;
     this.parts.metrics.observeCommitNs(commitMs * 1e6);
+    this.parts.engine.sealed();
     this.committedPosition = block.lastPosition;
     block.durable = true;
+    for (const call of block.committed.splice(0)) call();
     if (block.signed) this.deliver(block);
   }
 
@@ -462,11 +464,9 @@ export class Core implements CommandSink {
       reply.flush();
     }
     this.keys.delivered();
-    const committed = block.committed.slice();
     block.clear();
     this.spareBlock = block;
     this.committing = null;
-    for (const call of committed) call();
     this.commit();
     this.scheduleRest();
   }

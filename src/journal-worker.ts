@@ -1,8 +1,9 @@
-// The thread of the journal's writer: writes the block that lies in shared memory, says so there
+// The thread of the journal's writer: seals and writes the block in shared memory, says so there
 // and by a message, and waits for the next one. It waits on a word and not in its event loop, so
 // nothing in this thread may hang on events, promises or timers.
 
 import { parentPort, workerData } from "node:worker_threads";
+import { sealBlock } from "../engine/block.js";
 import {
   DONE_WORD,
   FAILED_WORD,
@@ -31,7 +32,9 @@ for (;;) {
   const size = words[SIZE_WORD]!;
   if (size === SIZE_END) break;
   try {
-    block.set(new Uint8Array(memory[words[MEMORY_WORD]!]!, 0, size));
+    const bytes = new Uint8Array(memory[words[MEMORY_WORD]!]!, 0, size);
+    sealBlock(bytes);
+    block.set(bytes);
     store.appendSync(position[0]!, block.subarray(0, size));
   } catch {
     words[FAILED_WORD] = 1;

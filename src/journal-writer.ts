@@ -1,7 +1,7 @@
-// The journal's writer: a thread of its own that makes one block after another durable. Blocks are
-// filled in memory that this thread sees, too, so a commit begins at once, whatever the event loop
-// of the main thread still has to do, and the main thread can look whether it is done without
-// waiting for its event loop either.
+// The journal's writer: a thread of its own that seals one block after another and makes it
+// durable. Blocks are filled in memory that this thread sees, too, so a commit begins at once,
+// whatever the event loop of the main thread still has to do, and the main thread can look whether
+// it is done without waiting for its event loop either.
 
 import { Worker } from "node:worker_threads";
 import { assert } from "../protocol/assert.js";
@@ -67,8 +67,8 @@ export class JournalWriter implements BlockSink {
   }
 
   /**
-   * Appends a block; resolves when it is on disk, rejects when it may not be: then no later one
-   * is taken. One at a time. `bytes` are the first of one of its `memory`.
+   * Seals a closed block and appends it; resolves when it is on disk, rejects when it may not be:
+   * then no later one is taken. One at a time. `bytes` are the first of one of its `memory`.
    */
   append(firstPosition: number, bytes: Uint8Array): Promise<number> {
     assert(this.waiting === null, "one block is written at a time");

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import t, { type Test } from "tap";
-import { BlockReader, BlockWriter } from "../engine/block.js";
+import { BlockReader, BlockWriter, sealBlock } from "../engine/block.js";
 import { catalogueProblem, regionRange } from "../engine/catalogue.js";
 import {
   CARD_EVENT_SIZE,
@@ -376,8 +376,9 @@ t.test("catalogue: organisations must be there, and old journals stay readable",
   const old = { version: 3, effectiveDate: 20_200_101, items };
   block.addBytes(new TextEncoder().encode(JSON.stringify(old)));
   block.endEntry();
-  block.seal(registers.blockHash);
-  const bytes = block.bytes.slice(0, block.size);
+  block.close(registers.blockHash);
+  sealBlock(block.written);
+  const bytes = block.written.slice();
   replayBlock(kit.state, new BlockReader(bytes), { decideAgain: true });
   t.equal(catalogue.version, 3);
 });

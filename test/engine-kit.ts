@@ -3,7 +3,7 @@
 // as opaque to the engine as the true one.
 
 import { createHash } from "node:crypto";
-import { BlockReader, BlockWriter, blockProblem } from "../engine/block.js";
+import { BlockReader, BlockWriter, blockProblem, sealBlock } from "../engine/block.js";
 import { dayOfDate } from "../engine/calendar.js";
 import {
   CARD_EVENT_SIZE,
@@ -164,8 +164,10 @@ export class EngineKit {
   /** Seals the open block, if it holds anything, and opens another at the same time. */
   seal(): void {
     if (!this.engine.idle) {
-      const sealed = this.engine.seal();
-      const bytes = Uint8Array.from(sealed.bytes.subarray(0, sealed.size));
+      const { written } = this.engine.closeBlock();
+      sealBlock(written);
+      this.engine.sealed();
+      const bytes = Uint8Array.from(written);
       if (blockProblem(bytes) !== "") throw new Error(`sealed block: ${blockProblem(bytes)}`);
       this.blocks.push(bytes);
     }

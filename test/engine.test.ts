@@ -405,7 +405,8 @@ t.test("what the shell must not do fails at once", async (t) => {
   const { engine, state } = kit;
   kit.seal();
   t.ok(engine.idle);
-  t.throws(() => engine.seal(), /something to seal/);
+  t.throws(() => engine.closeBlock(), /something to close/);
+  t.throws(() => engine.sealed(), /a block was closed/);
   const row = state.parties.find(SENDER);
   const base = state.sessions.find(row, 1, state.nowSeconds);
   kit.use();

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
+import { sealBlock } from "../engine/block.js";
 import { DONE_WORD, JournalWriter, ORDERS_WORD } from "../src/journal-writer.js";
 import { JournalStore } from "../src/storage.js";
 
@@ -18,9 +19,16 @@ function folderFor(test: Test): string {
   return folder;
 }
 
-/** A block like no other, of `size` bytes. */
+/** A block like no other, of `size` bytes, without its hash. */
 function blockOf(position: number, size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => position * 7 + i);
+}
+
+/** The same with it. */
+function sealedOf(position: number, size: number): Uint8Array {
+  const block = blockOf(position, size);
+  sealBlock(block);
+  return block;
 }
 
 /** Appends a block, laid where the core fills every second one. */
@@ -30,20 +38,22 @@ function append(writer: JournalWriter, position: number, block: Uint8Array): Pro
   return writer.append(position, bytes);
 }
 
-t.test("what was appended is in the journal, byte for byte, also after a restart", async (t) => {
+t.test("what was appended is sealed and in the journal, also after a restart", async (t) => {
   const folder = folderFor(t);
   const store = new JournalStore(folder);
   const writer = await JournalWriter.open(folder, BLOCK_SIZE_MAX);
   const sizes = new Map([
-    [1, 1],
+    [1, 128],
     [2, BLOCK_SIZE_MAX],
-    [9, 129],
+    [9, 136],
   ]);
   for (const [position, size] of sizes) {
     // A snapshot that knows nothing of the block, taken in the same turn of the event loop.
     t.equal(store.blockOf(position)?.length === size, false);
     await append(writer, position, blockOf(position, size));
-    t.same(Uint8Array.from(store.blockOf(position)!), blockOf(position, size));
+    t.same(Uint8Array.from(store.blockOf(position)!), sealedOf(position, size));
+    const memory = new Uint8Array(writer.memory[position & 1]!, 0, size);
+    t.same(Uint8Array.from(memory), sealedOf(position, size), "the main thread finds the hash");
   }
   await writer.close();
   await store.close();
@@ -51,7 +61,7 @@ t.test("what was appended is in the journal, byte for byte, also after a restart
   const found = [...restarted.from(1)].map((bytes) => Uint8Array.from(bytes));
   t.same(
     found,
-    [...sizes].map(([position, size]) => blockOf(position, size)),
+    [...sizes].map(([position, size]) => sealedOf(position, size)),
   );
   await restarted.close();
 });
@@ -59,7 +69,7 @@ t.test("what was appended is in the journal, byte for byte, also after a restart
 t.test("a look tells that a block is on disk before the event loop does", async (t) => {
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
   let done = false;
-  const appended = append(writer, 1, blockOf(1, 100)).then(() => {
+  const appended = append(writer, 1, blockOf(1, 136)).then(() => {
     done = true;
   });
   const end = performance.now() + POLL_MS;
@@ -76,7 +86,7 @@ t.test("a commit takes what the disk takes, however late one looks", async (t) =
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
   const { words } = writer as unknown as { words: Int32Array };
   const startedMs = performance.now();
-  const appended = append(writer, 1, blockOf(1, 100));
+  const appended = append(writer, 1, blockOf(1, 136));
   while (Atomics.load(words, DONE_WORD) === 0) Atomics.wait(words, DONE_WORD, 0, 1);
   const doneMs = performance.now() - startedMs;
   Atomics.wait(words, DONE_WORD, 1, HELD_UP_MS);
@@ -95,7 +105,7 @@ t.test("a wake-up that comes late writes nothing, and nobody waits without end",
     // As when the main thread is held up between its order and the wake-up for it.
     while (Atomics.notify(words, ORDERS_WORD) === 0 && performance.now() < end);
     t.ok(performance.now() < end, "the thread sleeps");
-    await append(writer, position, blockOf(position, 100));
+    await append(writer, position, blockOf(position, 136));
     t.equal(words[DONE_WORD], position, "one block, written once");
   }
   await writer.close();
@@ -106,21 +116,21 @@ t.test("a wake-up that comes late writes nothing, and nobody waits without end",
 
 t.test("when the thread is gone no block is taken, and none is left waiting", async (t) => {
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
-  await append(writer, 1, blockOf(1, 100));
+  await append(writer, 1, blockOf(1, 136));
   const { worker } = writer as unknown as { worker: Worker };
   const ended = worker.terminate();
-  await t.rejects(append(writer, 2, blockOf(2, 100)), /thread has ended/);
+  await t.rejects(append(writer, 2, blockOf(2, 136)), /thread has ended/);
   await ended;
-  await t.rejects(append(writer, 3, blockOf(3, 100)), /thread has ended/);
+  await t.rejects(append(writer, 3, blockOf(3, 136)), /thread has ended/);
   await writer.close();
 });
 
 t.test("a block that lies elsewhere is not taken", async (t) => {
   const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
-  t.throws(() => writer.append(1, blockOf(1, 100)), /where the thread looks/);
-  const behind = new Uint8Array(writer.memory[0], 8, 100);
+  t.throws(() => writer.append(1, blockOf(1, 136)), /where the thread looks/);
+  const behind = new Uint8Array(writer.memory[0], 8, 136);
   t.throws(() => writer.append(1, behind), /where the thread looks/);
-  await append(writer, 1, blockOf(1, 100));
+  await append(writer, 1, blockOf(1, 136));
   await writer.close();
 });
 

@@ -170,7 +170,7 @@ t.test("checkpoints end with one that cannot be written, and say so once", async
   const clock = new FalseClock(timeline, START_MS);
   const host = new FalseHost(timeline, clock, new Chance(1), () => {});
   const atBoundary = (task: () => void) => task();
-  const core = { atBoundary, committedPosition: Number.POSITIVE_INFINITY } as unknown as Core;
+  const core = { atBoundary, afterCommit: atBoundary } as unknown as Core;
   const checkpointer = new Checkpointer(kit.engine, core, tables, new Metrics(), host, 0);
   const told: unknown[] = [];
   checkpointer.start(1, (error) => told.push((error as Error).message));
@@ -233,7 +233,7 @@ async function pagesTogether(lastTakenMs: number) {
   kit.seal();
   const host = new StillHost(timeline, new FalseClock(timeline, START_MS), new Chance(1), () => {});
   const atBoundary = (task: () => void) => task();
-  const core = { atBoundary, committedPosition: Number.POSITIVE_INFINITY, lastTakenMs };
+  const core = { atBoundary, afterCommit: atBoundary, lastTakenMs };
   const store = new CountingStore("", disk(new FalseFile(), timeline).open);
   const parts = [kit.engine, core as unknown as Core, store, new Metrics(), host] as const;
   const made = new Checkpointer(...parts, 0).run();

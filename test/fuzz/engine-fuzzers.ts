@@ -2,7 +2,13 @@
 // the head of a checkpoint.
 
 import fc from "fast-check";
-import { BlockReader, BlockWriter, blockProblem, chainProblem } from "../../engine/block.js";
+import {
+  BlockReader,
+  BlockWriter,
+  blockProblem,
+  chainProblem,
+  sealBlock,
+} from "../../engine/block.js";
 import { addDays } from "../../engine/calendar.js";
 import { catalogueProblem, parseCatalogue } from "../../engine/catalogue.js";
 import { checkpointHead, parseHead } from "../../engine/checkpoint.js";
@@ -49,8 +55,7 @@ const block = fc
       for (const record of records) writer.addBytes(record.subarray(0, record.length & ~3));
       writer.endEntry();
     }
-    writer.seal(START.blockHash);
-    return writer.bytes.slice(0, writer.size);
+    return sealed(writer, START.blockHash);
   });
 
 /** A copy that is aligned as those of the store are, with a hash that holds again. */
@@ -62,8 +67,14 @@ function sealedAgain(bytes: Uint8Array): Uint8Array {
   Object.assign(writer, { size: copy.length });
   const words = new Int32Array(copy.buffer, 0, copy.length >> 2);
   Object.assign(writer, { positionCount: words[4], entryCount: words[5] });
-  writer.seal(Buffer.from(copy.subarray(48, 80)).toString("hex"));
-  return writer.bytes.slice(0, copy.length);
+  return sealed(writer, Buffer.from(copy.subarray(48, 80)).toString("hex"));
+}
+
+/** The bytes of a block that follows that with `previousHash`. */
+function sealed(writer: BlockWriter, previousHash: string): Uint8Array {
+  writer.close(previousHash);
+  sealBlock(writer.written);
+  return writer.written.slice();
 }
 
 const BLOCK: Fuzzer = {
@@ -111,8 +122,7 @@ const BLOCK: Fuzzer = {
           writer.addBytes(new Uint8Array(32));
           writer.endEntry();
         }
-        writer.seal(START.blockHash);
-        const bytes = writer.bytes.slice(0, writer.size);
+        const bytes = sealed(writer, START.blockHash);
         return () => {
           holds(blockProblem(bytes) === "", "the block is sound");
           let found = 0;

@@ -1,6 +1,7 @@
 // One life of a node: the real stores, recovery, core and checkpointer over a false disk and a
 // false process, from its start to its crash or stop.
 
+import { sealBlock } from "../../engine/block.js";
 import type { Engine } from "../../engine/engine.js";
 import type { BlockSink } from "../../src/block-sink.js";
 import { Checkpointer } from "../../src/checkpointer.js";
@@ -87,6 +88,7 @@ export class Life {
     const sink: BlockSink = {
       append: async (firstPosition, bytes) => {
         const startedMs = host.monotonicMs();
+        sealBlock(bytes);
         await journal.append(firstPosition, bytes);
         return host.monotonicMs() - startedMs;
       },
