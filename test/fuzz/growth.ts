@@ -6,6 +6,8 @@
 // middle of several ratios counts. It is 1 where time is in proportion to size, on any machine, and
 // FACTOR where it grows with the square.
 
+import { setTimeout } from "node:timers/promises";
+
 export interface GrowingWork {
   /** What grows. */
   what: string;
@@ -33,9 +35,13 @@ const RATIO_MAX = 4;
  * input costs a third of it or more, a square of that rest is still seen.
  */
 const RATIO_MIN = 1 / 3;
-/** Ratios of which the middle one counts, and how often that is tried before it is believed. */
+/**
+ * Ratios of which the middle one counts, and how often that is tried before it is believed, after a
+ * pause each time: a whole attempt may pass while the thread that compiles waits for a core.
+ */
 const ROUNDS = 5;
 const ATTEMPTS = 4;
+const PAUSE_MS = 100;
 /** Less than that cannot be timed well. */
 const SAMPLE_MS_MIN = 0.5;
 const CALLS_MAX = 1 << 16;
@@ -70,6 +76,7 @@ export async function measure(
   const calls = await callsOf(small, clock);
   let ratio = 0;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (attempt > 0) await setTimeout(PAUSE_MS);
     ratio = await middleRatio(small, large, calls, clock);
     if (ratio >= RATIO_MIN && ratio <= RATIO_MAX) return { what, ratio, problem: "" };
   }
