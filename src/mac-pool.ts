@@ -20,8 +20,12 @@ const CALIBRATION_ROUNDS = 200;
 const MARGIN = 1.2;
 /** How much of the pool's slowness a new measurement replaces. */
 const SLOWNESS_WEIGHT = 0.2;
-/** A pool that was too slow is tried again after this many batches that would have gone to it. */
+/**
+ * A pool that was too slow is tried again after so many batches that would have gone to it, and
+ * after twice as many each time that it was too slow again, up to a bound.
+ */
 const RETRY_BATCHES = 256;
+const RETRY_BATCHES_MAX = 65_536;
 /** Fewer jobs are not worth an order, whatever they are reckoned to take. */
 const ORDER_JOBS_MIN = 32;
 
@@ -70,6 +74,7 @@ export class MacPool {
   /** What inline took, as a part of what was to be expected: groups are faster. */
   private inlineRatio = 1;
   private passedOver = 0;
+  private retryAfter = RETRY_BATCHES;
 
   /** Measures the crossover. To be awaited before traffic. */
   async calibrate(): Promise<void> {
@@ -87,9 +92,14 @@ export class MacPool {
     const inlineNs = singlyNs * this.inlineRatio;
     const pooledNs = (this.costs.perOrderNs + singlyNs / this.threads) * MARGIN;
     if (inlineNs <= pooledNs) return false;
-    if (inlineNs > pooledNs * this.slowness) return true;
-    this.passedOver = (this.passedOver + 1) % RETRY_BATCHES;
-    return this.passedOver === 0;
+    if (inlineNs > pooledNs * this.slowness) {
+      this.retryAfter = RETRY_BATCHES;
+      return true;
+    }
+    if (++this.passedOver < this.retryAfter) return false;
+    this.passedOver = 0;
+    this.retryAfter = Math.min(2 * this.retryAfter, RETRY_BATCHES_MAX);
+    return true;
   }
 
   /** Does jobs 0..count-1 of a job table, over `size` bytes in all, by all threads. */
