@@ -129,17 +129,19 @@ export interface MemoryFigures {
   ownBytes: number;
   /** Bytes of table and index for each card. */
   cardTableBytes: number;
+  usesRemembered: number;
 }
 
 /** Memory of the process that is no mapped page of a file, and of the card table alone. */
 function memory(): MemoryFigures {
   const status = readFileSync("/proc/self/status", "utf8");
   const kilobytes = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]);
-  const { cards } = engine.state;
+  const { cards, duplicates } = engine.state;
   const tableBytes = cards.table.used().byteLength + cards.index.size;
   return {
     ownBytes: (kilobytes("RssAnon") + kilobytes("RssShmem")) * 1024,
     cardTableBytes: tableBytes / Math.max(cards.count, 1),
+    usesRemembered: duplicates.count,
   };
 }
 

@@ -8,6 +8,7 @@ import type { Disturbance, DisturbOptions } from "./disturb.js";
 import { makeFrames } from "./frames.js";
 import { type PacedFigures, pacedFrameCount, runPaced } from "./paced.js";
 import { Server } from "./server.js";
+import { standStillBeside } from "./stand-still.js";
 import { openTerminals } from "./terminal.js";
 import { framePlans, loadServer, type Shape, usesOf } from "./wire.js";
 import { WIRE_CARDS } from "./wire-cases.js";
@@ -61,13 +62,22 @@ export const LATENCY: BenchCase = {
 
 async function commit(run: Run): Promise<void> {
   run.say("commits of the journal alone");
-  const latencies = await commitLatencies(run.amount(COMMITS, 30));
+  const count = run.amount(COMMITS, 30);
+  const latencies = await commitLatencies(count);
   run.record({
     name: "commit",
     text: `a durable commit of ${COMMIT_SIZE} bytes alone: the limit of the disk`,
     value: latencies.at(50),
     unit: "us",
     percentiles: latencies.percentiles(),
+  });
+  const { part, longestMs } = await standStillBeside(() => commitLatencies(count));
+  const longest = `the longest ${longestMs.toFixed(1)} ms`;
+  run.record({
+    name: "stood-still",
+    text: `of its time a thread that only looks at the clock beside such commits; ${longest}`,
+    value: part * 100,
+    unit: "%",
   });
 }
 

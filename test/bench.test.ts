@@ -45,7 +45,7 @@ const EXPECTED: Record<string, readonly string[]> = {
   "wire-single": ["", "server-cpu", "echo"],
   "wire-batch": ["", "server-cpu", "echo"],
   http: ["", "server-cpu", "echo", "plain-node"],
-  latency: ["commit", "capacity", "at-25", "at-50", "at-75", "at-50-disturbed"],
+  latency: ["commit", "stood-still", "capacity", "at-25", "at-50", "at-75", "at-50-disturbed"],
   "mac-pool": ["inline", "threads-1"],
   scale: ["1000/import", "1000/card", "10000/restart", "10000/throughput", "10000/memory"],
   blacklist: ["0/throughput", "1000/effect", "10000/throughput"],
