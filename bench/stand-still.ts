@@ -6,7 +6,7 @@ import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { monotonicMs } from "../src/shared-clock.js";
 
 /** Shorter is how threads of one machine take turns. */
-export const GAP_MS_MIN = 1;
+const GAP_MS_MIN = 1;
 
 const ENDED = 0;
 /** Of the figures that both threads see, milliseconds: looked at, of it in gaps, the longest. */
@@ -19,7 +19,7 @@ interface WitnessData {
   figures: Float64Array;
 }
 
-export interface StandStill {
+interface StandStill {
   /** Part of the time for which the thread stood still for GAP_MS_MIN or more, 0 to 1. */
   part: number;
   longestMs: number;

@@ -184,10 +184,9 @@ export class BlockWriter {
   }
 }
 
-/** Writes the hash of a closed block into it. Returns its place in the block. */
-export function sealBlock(bytes: Uint8Array): Uint8Array {
+/** Writes the hash of a closed block into it. */
+export function sealBlock(bytes: Uint8Array): void {
   bytes.set(hashBlock(bytes), HASH_OFFSET);
-  return bytes.subarray(HASH_OFFSET, HASH_END);
 }
 
 /** One entry of a block, as a view into it. */

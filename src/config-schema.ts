@@ -108,7 +108,7 @@ const TABLES = Type.Object({
     200_000_000,
     "uses",
     "uses remembered for each business date, to answer repeats; beyond it the answer is 91; " +
-      "64 bytes each, and 8 to 13 for each that there is room for",
+      "64 bytes each, and 8 to 16 for each that there is room for",
   ),
 });
 

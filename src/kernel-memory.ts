@@ -33,21 +33,17 @@ let found: Kernel | null | undefined;
  * in no order. Few of them are left as they are.
  */
 export function prepareWords(words: Int32Array, soon: boolean): void {
-  if (words.byteLength < SIZE_MIN) return;
-  advise(words, MADV_HUGEPAGE);
+  const kernel = findKernel();
+  if (kernel === null || words.byteLength < SIZE_MIN) return;
+  kernel.madvise(...pagesOf(kernel, words), MADV_HUGEPAGE);
   if (soon) giveMemory(words);
 }
 
 /** Has a thread beside give the memory of words, which keep their values. */
 export function giveMemory(words: Int32Array): void {
   const kernel = findKernel();
-  // The words are kept from the collector until it is done.
+  // Called when it is done: until then the words are kept from the collector.
   kernel?.madvise.async(...pagesOf(kernel, words), MADV_POPULATE_WRITE, () => words.length);
-}
-
-function advise(words: Int32Array, advice: number): void {
-  const kernel = findKernel();
-  kernel?.madvise(...pagesOf(kernel, words), advice);
 }
 
 function findKernel(): Kernel | null {
