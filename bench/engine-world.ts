@@ -16,7 +16,7 @@ import { REASON } from "../protocol/reason.js";
 import { STAN_MAX } from "../protocol/use-record.js";
 import type { CommandBatch, CommandResult, CommandSink } from "../src/command-sink.js";
 import { inlineMore } from "../src/inlining.js";
-import { prepareWords } from "../src/kernel-memory.js";
+import { giveMemory, prepareWords } from "../src/kernel-memory.js";
 import { deriveVaultKeys, KeyVault, ROOT_KEY_SIZE } from "../src/vault.js";
 import { recordTemplate } from "./frames.js";
 import { businessDateNow } from "./server.js";
@@ -81,6 +81,10 @@ export class EngineWorld implements CommandSink {
     await seedParties(world, world.vault, TERMINALS);
     await seedCards(world, world.vault, cardCount);
     world.nextTerminal();
+    // As a server has it given by a thread beside, ahead of its uses (src/memory-ahead.ts).
+    const { table, slots } = world.engine.state.duplicates.of(businessDateNow());
+    giveMemory(slots);
+    giveMemory(table.words);
     return world;
   }
 
