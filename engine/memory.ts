@@ -1,6 +1,6 @@
 // The memory of tables and their indexes: words that all threads share, zero at first, reserved at
-// full size and given by the kernel as they are first written. What the kernel is told of it
-// before, `src/` hands in.
+// full size and given by the kernel when they are first written, if not before. What the kernel is
+// told of it, `src/` hands in.
 
 import { WORD } from "../protocol/endian.js";
 
