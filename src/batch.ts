@@ -104,7 +104,6 @@ export class PendingBlock {
 
   clear(): void {
     this.frames.length = 0;
-    this.committed.length = 0;
     this.arena.clear();
     this.records = 0;
     this.signed = false;

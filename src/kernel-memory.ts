@@ -33,9 +33,9 @@ let found: Kernel | null | undefined;
  * in no order. Few of them are left as they are.
  */
 export function prepareWords(words: Int32Array, soon: boolean): void {
+  if (words.byteLength < SIZE_MIN) return;
   const kernel = findKernel();
-  if (kernel === null || words.byteLength < SIZE_MIN) return;
-  kernel.madvise(...pagesOf(kernel, words), MADV_HUGEPAGE);
+  kernel?.madvise(...pagesOf(kernel, words), MADV_HUGEPAGE);
   if (soon) giveMemory(words);
 }
 

@@ -2,7 +2,7 @@
 // where the system tells, it was asked for large pages, or for memory before anything was written.
 // What tables are given ahead follows their rows, and a table that does not grow is given nothing.
 
-import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import t from "tap";
@@ -11,6 +11,7 @@ import { loadNative } from "../protocol/native.js";
 import { giveMemory, prepareWords } from "../src/kernel-memory.js";
 import { giveAhead } from "../src/memory-ahead.js";
 import { EngineKit } from "./engine-kit.js";
+import { memoryReadable, presentBytes } from "./process-memory.js";
 
 const ENABLED = "/sys/kernel/mm/transparent_hugepage/enabled";
 const LARGE_WORDS = 16 * 1024 * 1024;
@@ -18,11 +19,6 @@ const LARGE_SIZE = LARGE_WORDS * Int32Array.BYTES_PER_ELEMENT;
 
 /** Bytes that are given ahead of a table (src/memory-ahead.ts). */
 const AHEAD_SIZE = 8 * 1024 * 1024;
-const PAGE_SIZE = 4096;
-const PAGEMAP = "/proc/self/pagemap";
-const PAGEMAP_ENTRY_SIZE = 8;
-/** Of the last of its bytes: the page is in memory, or in swap. */
-const PRESENT_MASK = 0xc0;
 const WRITTEN_STEP = 100_003;
 const WAIT_MS = 10_000;
 const LOOK_MS = 20;
@@ -32,29 +28,19 @@ const SEVERAL_LOOKS_MS = 250;
 function givesMemory(): boolean {
   const [major, minor] = release().split(".").map(Number) as [number, number];
   const linux = process.platform === "linux" && (major > 5 || (major === 5 && minor >= 14));
-  return linux && loadNative() !== null && existsSync(PAGEMAP);
+  return linux && loadNative() !== null && memoryReadable("self");
 }
 
 /** Bytes of `words` that are in memory. */
-function presentBytes(words: Int32Array): number {
-  const first = Math.floor(loadNative()!.addressOf(words) / PAGE_SIZE);
-  const pageCount = Math.floor(words.byteLength / PAGE_SIZE);
-  const entries = Buffer.alloc(pageCount * PAGEMAP_ENTRY_SIZE);
-  const pagemap = openSync(PAGEMAP, "r");
-  readSync(pagemap, entries, 0, entries.length, first * PAGEMAP_ENTRY_SIZE);
-  closeSync(pagemap);
-  let present = 0;
-  for (let i = PAGEMAP_ENTRY_SIZE - 1; i < entries.length; i += PAGEMAP_ENTRY_SIZE) {
-    if ((entries[i]! & PRESENT_MASK) !== 0) present++;
-  }
-  return present * PAGE_SIZE;
+function presentOf(words: Int32Array): number {
+  return presentBytes(loadNative()!.addressOf(words), words.byteLength);
 }
 
 /** Resolves when nine tenths of `bytes` of `words` are in memory, or after a while to false. */
 async function isGiven(words: Int32Array, bytes = words.byteLength): Promise<boolean> {
   const end = performance.now() + WAIT_MS;
-  while (presentBytes(words) < 0.9 * bytes && performance.now() < end) await setTimeout(LOOK_MS);
-  return presentBytes(words) >= 0.9 * bytes;
+  while (presentOf(words) < 0.9 * bytes && performance.now() < end) await setTimeout(LOOK_MS);
+  return presentOf(words) >= 0.9 * bytes;
 }
 
 /** Bytes of large pages that the process has, or null where the system does not tell. */
@@ -126,7 +112,7 @@ t.test("an index that will be filled soon is given at once, and no other", async
   const soon = reserveWords(LARGE_WORDS, true);
   prepareMemory(null);
   t.ok(await isGiven(soon));
-  t.ok(presentBytes(later) < LARGE_SIZE / 10);
+  t.ok(presentOf(later) < LARGE_SIZE / 10);
 });
 
 t.test("memory is given ahead of a table's rows, and to none that stands still", async (t) => {
@@ -139,14 +125,14 @@ t.test("memory is given ahead of a table's rows, and to none that stands still",
   t.teardown(() => ahead.stop());
 
   await setTimeout(SEVERAL_LOOKS_MS);
-  for (const { words } of state.tables) t.ok(presentBytes(words) < AHEAD_SIZE / 2);
-  t.ok(presentBytes(uses.slots) < AHEAD_SIZE / 2, "nothing for what stands still");
+  for (const { words } of state.tables) t.ok(presentOf(words) < AHEAD_SIZE / 2);
+  t.ok(presentOf(uses.slots) < AHEAD_SIZE / 2, "nothing for what stands still");
 
   uses.add(1, 1);
   t.ok(await isGiven(uses.slots), "the whole index of a date that is in use");
   t.ok(await isGiven(table.words, AHEAD_SIZE), "and room for rows");
   await setTimeout(SEVERAL_LOOKS_MS);
-  t.ok(presentBytes(table.words) < 1.5 * AHEAD_SIZE, "no more of it than that");
+  t.ok(presentOf(table.words) < 1.5 * AHEAD_SIZE, "no more of it than that");
 
   for (let stan = 2; table.rowCount * table.rowWords * 4 < AHEAD_SIZE; stan++) uses.add(1, stan);
   t.ok(await isGiven(table.words, 2 * AHEAD_SIZE), "and again behind the rows that came");
@@ -161,5 +147,5 @@ t.test("memory is given ahead of a table's rows, and to none that stands still",
   ahead.stop();
   while (table.rowCount * table.rowWords * 4 < AHEAD_SIZE) uses.add(2, table.rowCount);
   await setTimeout(SEVERAL_LOOKS_MS);
-  t.ok(presentBytes(table.words) < 1.5 * AHEAD_SIZE, "nothing when it has been stopped");
+  t.ok(presentOf(table.words) < 1.5 * AHEAD_SIZE, "nothing when it has been stopped");
 });

@@ -49,6 +49,17 @@ export function* memoryOf(pid: number | "self"): Generator<MemoryChunk> {
   }
 }
 
+/** Bytes of the process's own pages in `size` bytes from `address` on that are in memory. */
+export function presentBytes(address: number, size: number): number {
+  const start = Math.floor(address / PAGE_SIZE) * PAGE_SIZE;
+  const end = start + Math.floor(size / PAGE_SIZE) * PAGE_SIZE;
+  const pagemap = openSync("/proc/self/pagemap", "r");
+  let bytes = 0;
+  for (const [from, to] of presentRuns(pagemap, start, end)) bytes += to - from;
+  closeSync(pagemap);
+  return bytes;
+}
+
 /** Ranges of pages that are in memory: reserved ones that were never written hold nothing. */
 function* presentRuns(pagemap: number, start: number, end: number): Generator<[number, number]> {
   const count = (end - start) / PAGE_SIZE;
