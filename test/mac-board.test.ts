@@ -1,9 +1,9 @@
 // The board of the MAC pool: each job of each order is done once, by whichever thread comes first,
-// also when orders are small, many and reuse each other's places; and a pool whose thread has ended
-// says so to whoever waits.
+// also when orders are small, many and reuse each other's places; a pool whose thread has ended
+// says so to whoever waits; and it is taken where it is the sooner, by what was measured.
 
 import { Worker } from "node:worker_threads";
-import t from "tap";
+import t, { type Test } from "tap";
 import { MacWork } from "../bench/mac-work.js";
 import { MacBoard } from "../src/mac-board.js";
 import { JOB_ARENA_WORD } from "../src/mac-jobs.js";
@@ -58,4 +58,49 @@ t.test("a pool whose thread has ended tells whoever waits, then and later", asyn
   await t.rejects(pool.run(number, 16, 1), TypeError, "the next one, too");
   await pool.close();
   work.close();
+});
+
+/** A MAC costs 1 us, an order 20 us: two threads are 1.2 times as soon from 60 jobs on. */
+async function measuredPool(t: Test): Promise<MacPool> {
+  const work = await MacWork.make(1, 16);
+  const pool = new MacPool(2, work.data);
+  t.teardown(async () => {
+    await pool.close();
+    work.close();
+  });
+  Object.assign(pool, { costs: { perMacNs: 1000, perByteNs: 0, perOrderNs: 20_000 } });
+  return pool;
+}
+
+t.test("a pool is taken from the size on at which it is sooner", async (t) => {
+  const pool = await measuredPool(t);
+  const sizes = Array.from({ length: 200 }, (_, count) => count);
+  const taken = (least: number) => sizes.every((n) => pool.worthIt(n, 96) === n >= least);
+  t.ok(taken(61));
+  pool.tookInline(100, 9600, 1e9);
+  t.ok(taken(61), "a slow batch inline says nothing of the pool");
+  for (let i = 0; i < 50; i++) pool.tookInline(100, 9600, 79_000);
+  t.ok(taken(127), "groups that take 0.79 us inline");
+  for (let i = 0; i < 50; i++) pool.tookInline(16, 1600, 1);
+  t.ok(taken(127), "few are not told of");
+});
+
+t.test("a pool that was too slow is tried again more and more seldom", async (t) => {
+  const pool = await measuredPool(t);
+  t.intercept(pool as unknown as { order(): Promise<void> }, "order", {
+    value: () => new Promise((resolve) => setTimeout(resolve, 5)),
+  });
+  /** Batches inline until one goes to the pool. */
+  const passedOver = () => {
+    let count = 0;
+    while (!pool.worthIt(100, 9600)) count++;
+    return count;
+  };
+  t.equal(passedOver(), 0);
+  const waits: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    await pool.run(0, 100, 9600);
+    waits.push(passedOver());
+  }
+  t.same(waits, [255, 511, 1023, 2047, 4095, 8191, 16_383, 32_767, 65_535, 65_535]);
 });
