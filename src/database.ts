@@ -45,6 +45,11 @@ export interface Database<K extends number | string> {
   getRange(range: KeyRange<K>): Iterable<{ key: K; value: Buffer }>;
   getKeys(range: KeyRange<K>): Iterable<K>;
   getStats(): unknown;
+  /**
+   * The file itself, where there is one. Unlike `getStats` it begins no reading transaction, which
+   * would end by a timer: a thread without an event loop has none.
+   */
+  readonly env?: { info(): { lastPageNumber: number }; stat(): { pageSize: number } };
   close(): Promise<void>;
 }
 

@@ -4,6 +4,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { sealBlock } from "../engine/block.js";
+import { JournalRoom } from "./journal-room.js";
 import {
   DONE_WORD,
   FAILED_WORD,
@@ -18,6 +19,7 @@ import { JournalStore } from "./storage.js";
 
 const { folder, words, position, doneMs, memory } = workerData as JournalWriterData;
 const store = new JournalStore(folder);
+const room = new JournalRoom(folder);
 /** What lmdb is given: of shared memory it reads no value. */
 const block = Buffer.alloc(memory[0].byteLength);
 let done = 0;
@@ -25,6 +27,10 @@ parentPort!.postMessage(done);
 for (;;) {
   const order = Atomics.load(words, ORDERS_WORD);
   if (order === done) {
+    if (room.isDue) {
+      room.make(store.pagesEnd);
+      continue;
+    }
     // It may also end without a new block: by the wake-up for one that was seen before it slept.
     Atomics.wait(words, ORDERS_WORD, done);
     continue;
@@ -36,6 +42,7 @@ for (;;) {
     sealBlock(bytes);
     block.set(bytes);
     store.appendSync(position[0]!, block.subarray(0, size));
+    room.wrote(size);
   } catch {
     words[FAILED_WORD] = 1;
   }
@@ -44,4 +51,5 @@ for (;;) {
   Atomics.store(words, DONE_WORD, done);
   parentPort!.postMessage(done);
 }
+room.close();
 await store.close();

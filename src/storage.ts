@@ -82,6 +82,13 @@ export class JournalStore {
     return (this.blocks.getStats() as { entryCount: number }).entryCount;
   }
 
+  /** Where the pages in use end in the file, bytes: it may be longer. */
+  get pagesEnd(): number {
+    const { env } = this.blocks;
+    assert(env !== undefined, "the journal is in a file");
+    return (env.info().lastPageNumber + 1) * env.stat().pageSize;
+  }
+
   close(): Promise<void> {
     return this.blocks.close();
   }

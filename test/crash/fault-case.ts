@@ -45,6 +45,7 @@ const HUNG = /^tongka: stopped: the checkpoint of the stop got no further [^|]*:
 const UNDER_LOAD = [10, 90] as const;
 const IN_START = [1, 1] as const;
 const IN_CHECKPOINTS = [1, 4] as const;
+const IN_ROOM = [1, 6] as const;
 
 function row(
   [file, call, kind, how]: readonly [Fault["file"], Fault["call"], Fault["kind"], string],
@@ -87,6 +88,10 @@ const ROWS: readonly Row[] = [
   row(["tables", "sync", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
   row(["tables", "meta", "eio", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "sync", "stall", "once"], IN_CHECKPOINTS, "serves", null, STOPS),
+  row(["journal", "room", "enospc", "always"], IN_ROOM, "serves", null, STOPS),
+  row(["journal", "room", "short", "once"], IN_ROOM, "serves", null, STOPS),
+  row(["journal", "room", "kill", "once"], IN_ROOM, "SIGKILL", null),
+  row(["journal", "room", "stall", "once"], IN_ROOM, "SIGKILL", SLOW),
   HANG,
 ];
 

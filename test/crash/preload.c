@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 enum { WRITE = 1, WRITE_SYNCED, SYNC_BEGIN, SYNC_END, TRUNCATE, OUTSIDE };
-enum { CALL_WRITE = 1, CALL_META, CALL_SYNC };
+enum { CALL_WRITE = 1, CALL_META, CALL_ROOM, CALL_SYNC };
 enum { EIO_FAULT = 1, ENOSPC_FAULT, SHORT_FAULT, STALL_FAULT, KILL_FAULT, HANG_FAULT };
 enum { FDS_MAX = 65536, IOV_MAX_HERE = 1024, SECTOR = 512 };
 
@@ -39,7 +39,7 @@ enum { FDS_MAX = 65536, IOV_MAX_HERE = 1024, SECTOR = 512 };
 struct record { uint32_t kind, file; uint64_t offset, length; };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static unsigned char file_of[FDS_MAX], synced[FDS_MAX];
+static unsigned char file_of[FDS_MAX], synced[FDS_MAX], appends[FDS_MAX];
 static int record_fd = -1, hit_fd = -1;
 static uint64_t sync_count;
 static int fault_file, fault_call, fault_kind, fault_nth, fault_always, fault_count;
@@ -53,7 +53,7 @@ static int index_of(const char *word, const char *const *words) {
 
 __attribute__((constructor)) static void begin(void) {
   static const char *const files[] = {"journal", "tables", 0};
-  static const char *const calls[] = {"write", "meta", "sync", 0};
+  static const char *const calls[] = {"write", "meta", "room", "sync", 0};
   static const char *const kinds[] = {"eio", "enospc", "short", "stall", "kill", "hang", 0};
   const char *path = getenv("CRASH_RECORD");
   int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
@@ -86,6 +86,7 @@ static int opened(int fd, const char *path, int flags) {
   if (fd < 0 || fd >= FDS_MAX) return fd;
   file_of[fd] = ends(path, "/journal/data.mdb") ? 1 : ends(path, "/tables/data.mdb") ? 2 : 0;
   synced[fd] = (flags & O_DSYNC) != 0;
+  appends[fd] = (flags & O_APPEND) != 0;
   return fd;
 }
 
@@ -139,7 +140,8 @@ static int halve(struct iovec *half, const struct iovec *iov, int count) {
 
 static ssize_t write_data(int fd, const struct iovec *iov, int count, off_t offset, int moves) {
   struct iovec half[IOV_MAX_HERE];
-  int kind = fault(file_of[fd], synced[fd] ? CALL_META : CALL_WRITE);
+  int call = appends[fd] ? CALL_ROOM : synced[fd] ? CALL_META : CALL_WRITE;
+  int kind = fault(file_of[fd], call);
   if (kind == EIO_FAULT || kind == ENOSPC_FAULT) return failed(kind);
   if (kind != 0) {
     count = halve(half, iov, count);
@@ -149,6 +151,7 @@ static ssize_t write_data(int fd, const struct iovec *iov, int count, off_t offs
   if (moves) offset = lseek(fd, 0, SEEK_CUR);
   ssize_t size = moves ? REAL(writev)(fd, iov, count) : REAL(pwritev)(fd, iov, count, offset);
   int error = errno;
+  if (size > 0 && appends[fd]) offset = lseek(fd, 0, SEEK_CUR) - size;
   if (size > 0) note(synced[fd] ? WRITE_SYNCED : WRITE, file_of[fd], offset, size, iov);
   if (kind == KILL_FAULT) kill(getpid(), SIGKILL);
   pthread_mutex_unlock(&mutex);

@@ -14,8 +14,8 @@ const FLAGS = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE"];
 /** Which call is failed: the `nth` of its kind on a data file, or that one and all after it. */
 export interface Fault {
   file: "journal" | "tables";
-  /** "meta" is the write of the page that names what is on disk. */
-  call: "write" | "meta" | "sync";
+  /** "meta" is the write of the page that names what is on disk, "room" one behind all pages. */
+  call: "write" | "meta" | "room" | "sync";
   kind: "eio" | "enospc" | "short" | "stall" | "kill" | "hang";
   nth: number;
   always: boolean;

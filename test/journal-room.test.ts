@@ -1,0 +1,132 @@
+// Room behind the journal's pages, on a real file: commits find it, it has its bounds, and the
+// journal is what it was. What becomes of it when its writes fail is test/crash's.
+
+import { closeSync, constants, mkdtempSync, openSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { JournalRoom, ROOM_SIZE, STEP_SIZE } from "../src/journal-room.js";
+import { JournalWriter } from "../src/journal-writer.js";
+import { JournalStore } from "../src/storage.js";
+
+const BLOCK_SIZE = 8192;
+
+function folderFor(test: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), "tongka-room-"));
+  test.teardown(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+function fileOf(folder: string): string {
+  return join(folder, "journal", "data.mdb");
+}
+
+function sizeOf(folder: string): number {
+  return statSync(fileOf(folder)).size;
+}
+
+/** A journal with its room, as its thread has them; null where no room can be made. */
+function opened(test: Test): { folder: string; store: JournalStore; room: JournalRoom } | null {
+  const folder = folderFor(test);
+  const store = new JournalStore(folder);
+  test.teardown(() => store.close());
+  try {
+    closeSync(openSync(fileOf(folder), constants.O_RDONLY | constants.O_DIRECT));
+  } catch {
+    test.pass("no writes past the page cache here", { skip: true });
+    return null;
+  }
+  const room = new JournalRoom(folder);
+  test.teardown(() => room.close());
+  return { folder, store, room };
+}
+
+function blockOf(position: number, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => position * 7 + i);
+}
+
+t.test("commits find room, which has its bounds, and all blocks are there", async (t) => {
+  const kit = opened(t);
+  if (kit === null) return;
+  const { folder, store, room } = kit;
+  let longer = 0;
+  let most = 0;
+  for (let position = 1; position <= 2000; position++) {
+    const before = sizeOf(folder);
+    store.appendSync(position, blockOf(position, BLOCK_SIZE));
+    room.wrote(BLOCK_SIZE);
+    if (sizeOf(folder) > before && position > 100) longer++;
+    if (room.isDue) room.make(store.pagesEnd);
+    most = Math.max(most, sizeOf(folder) - store.pagesEnd);
+  }
+  t.equal(longer, 0, "commits that made the file longer");
+  t.ok(most >= ROOM_SIZE - STEP_SIZE && most < ROOM_SIZE + STEP_SIZE, `${most} bytes at most`);
+  t.notOk(room.isDue, "nothing is written: no room is made");
+  const wrong = [...store.from(1)].filter((bytes, i) => {
+    return Buffer.compare(bytes, blockOf(i + 1, BLOCK_SIZE)) !== 0;
+  });
+  t.equal(store.count, 2000);
+  t.equal(wrong.length, 0);
+});
+
+t.test("a journal goes on in the room that one before it has made", async (t) => {
+  const kit = opened(t);
+  if (kit === null) return;
+  const { folder, store, room } = kit;
+  store.appendSync(1, blockOf(1, BLOCK_SIZE));
+  for (let i = 0; i < 8; i++) room.make(store.pagesEnd);
+  const size = sizeOf(folder);
+  t.equal(size, store.pagesEnd + 8 * STEP_SIZE);
+  room.close();
+  await store.close();
+
+  const restarted = new JournalStore(folder);
+  t.teardown(() => restarted.close());
+  t.same(Uint8Array.from(restarted.blockOf(1)!), blockOf(1, BLOCK_SIZE));
+  for (let position = 2; position <= 120; position++) {
+    restarted.appendSync(position, blockOf(position, BLOCK_SIZE));
+  }
+  t.equal(sizeOf(folder), size, "it has not grown");
+  t.equal(restarted.count, 120);
+});
+
+t.test("few blocks and large ones make no room, and a closed room none at all", async (t) => {
+  const kit = opened(t);
+  if (kit === null) return;
+  const { folder, store, room } = kit;
+  room.wrote(60_000);
+  t.notOk(room.isDue, "few bytes");
+  room.wrote(STEP_SIZE);
+  room.wrote(60_000);
+  t.notOk(room.isDue, "large blocks between");
+  room.wrote(60_000);
+  t.ok(room.isDue);
+  room.close();
+  t.notOk(room.isDue, "closed");
+  const size = sizeOf(folder);
+  room.make(store.pagesEnd);
+  t.equal(sizeOf(folder), size);
+});
+
+t.test("a folder without such writes has none, and no error", async (t) => {
+  const room = new JournalRoom(join(folderFor(t), "nothing"));
+  room.wrote(200_000);
+  t.notOk(room.isDue);
+  room.close();
+});
+
+t.test("the thread of the journal makes room between its blocks", async (t) => {
+  const kit = opened(t);
+  if (kit === null) return;
+  const { folder, store } = kit;
+  const writer = await JournalWriter.open(folder, BLOCK_SIZE);
+  for (let position = 1; position <= 100; position++) {
+    const bytes = new Uint8Array(writer.memory[position & 1]!, 0, BLOCK_SIZE);
+    bytes.set(blockOf(position, BLOCK_SIZE));
+    await writer.append(position, bytes);
+  }
+  await writer.close();
+  const room = sizeOf(folder) - store.pagesEnd;
+  t.ok(room > STEP_SIZE && room < ROOM_SIZE, `${room} bytes`);
+  t.equal(store.count, 100);
+});
