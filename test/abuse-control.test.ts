@@ -155,19 +155,22 @@ t.test("API4 resources: bodies, lines, pages, nesting and headers are bounded", 
   control.nothingReached(t);
 });
 
-t.test("API4 resources: after a refused import its connection serves on", async (t) => {
+t.test("API4 resources: after a refused body its connection serves on", async (t) => {
   const rows = `${JSON.stringify({ cardNumber: "x" })}\n`;
-  const bodies = {
-    "over its size": rows.repeat(150_000),
-    "with a line over its size": `${"x".repeat(1_000_000)}\n${rows}`,
-  };
-  for (const [name, body] of Object.entries(bodies)) {
+  const [imports, ndjson] = ["/v1/import/cards", "application/x-ndjson"];
+  const bodies = [
+    ["an import over its size", imports, ndjson, rows.repeat(150_000)],
+    ["one with a line over its size", imports, ndjson, `${"x".repeat(1_000_000)}\n${rows}`],
+    ["JSON over its size", "/v1/cards/status", "application/json", "[".repeat(2_200_000)],
+    ["bytes over their size", "/v1/commands/1", "application/octet-stream", "x".repeat(9_000_000)],
+  ] as const;
+  for (const [name, path, type, body] of bodies) {
     const { socket, ended, received } = rawTcp(control.port);
     const head = [
-      "POST /v1/import/cards HTTP/1.1",
+      `POST ${path} HTTP/1.1`,
       "host: x",
       `authorization: Bearer ${control.token}`,
-      "content-type: application/x-ndjson",
+      `content-type: ${type}`,
       `content-length: ${body.length}`,
     ];
     socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);

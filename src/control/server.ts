@@ -62,9 +62,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.setErrorHandler((error, request, reply) =>
-    sendProblem(reply, toProblem(error, request, log)),
-  );
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toProblem(error, request, log);
+    if (problem === FRAMEWORK_PROBLEMS.FST_ERR_CTP_BODY_TOO_LARGE) letPass(request, reply);
+    return sendProblem(reply, problem);
+  });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, NO_ROUTE));
   app.removeContentTypeParser("text/plain");
   app.addContentTypeParser(NDJSON_TYPE, (_request, payload, done) => done(null, payload));
@@ -152,6 +154,15 @@ function openApiHead(version: string) {
     info: { title: "Tongka administration", version },
     components: { securitySchemes: { adminToken: { type: "http" as const, scheme: "bearer" } } },
   };
+}
+
+/**
+ * Reads the rest of a body that is refused, and keeps the connection. Closed before, as Fastify does
+ * it, a client that still sends would find its connection broken, and not the answer that says why.
+ */
+function letPass(request: FastifyRequest, reply: FastifyReply): void {
+  reply.removeHeader("connection");
+  request.raw.resume();
 }
 
 /** Turns whatever was thrown into an answer; logs it when it is a fault of ours. */
