@@ -34,7 +34,7 @@ const THREADS: readonly (readonly [file: string, name: string | null])[] = [
   ["dist/bench/echo-host.js", "echo"],
   ["dist/bench/plain-host.js", "plain way"],
   ["dist/bench/disturb.js", "administration"],
-  ["dist/src/control/worker.js", "server, control worker"],
+  ["dist/src/control/plane.js", "server, control worker"],
   ["dist/src/mac-worker.js", "MAC thread"],
   ["dist/bench/case-process.js", "case, load generator"],
 ];

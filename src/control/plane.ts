@@ -1,5 +1,5 @@
-// The control worker: administration, metrics and health on their own thread and port, so that
-// neither a scrape nor a report ever stalls a tap. Ends when told to, or with its process.
+// What the control worker does: administration, metrics and health on their own thread and port,
+// so that neither a scrape nor a report ever stalls a tap. Ends when told to, or with its process.
 
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
@@ -8,7 +8,6 @@ import { createLogger } from "../log.js";
 import { Metrics } from "../metrics.js";
 import { KeyVault } from "../vault.js";
 import { Exposition } from "./exposition.js";
-import { lowerPriority } from "./low-priority.js";
 import { MainThread } from "./main-thread.js";
 import type { ControlContext } from "./route.js";
 import { allRoutes } from "./routes/index.js";
@@ -35,7 +34,6 @@ const server = await createServer({
   log: createLogger("control", data.logLevel, data.logTarget),
 });
 
-lowerPriority();
 parent.on("message", (message) => {
   if (message === CONTROL_STOP) void stop();
 });
