@@ -157,8 +157,8 @@ function openApiHead(version: string) {
 }
 
 /**
- * Reads the rest of a body that is refused, and keeps the connection. Fastify closes it at once, and
- * a client that still sends would find it broken, and not the answer that says why.
+ * Reads the rest of a body that is refused, and keeps the connection. Fastify closes it at once: a
+ * client that still sends would find it broken, and not the answer that says why.
  */
 function letPass(request: FastifyRequest, reply: FastifyReply): void {
   reply.removeHeader("connection");
