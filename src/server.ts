@@ -15,7 +15,7 @@ import type { Logger } from "./log.js";
 import { READY_DRAINING, READY_JOURNAL, READY_LISTENING, READY_REPLAYED } from "./metrics.js";
 import { type Node, type NodeOptions, openNode } from "./node.js";
 import { Queries } from "./queries.js";
-import { lowerPriorities, threadsBeside } from "./thread-priority.js";
+import { lowerHelpers, threadsBeside } from "./thread-priority.js";
 
 const GAUGES_MS = 250;
 const DISK_MS = 2000;
@@ -59,7 +59,7 @@ export async function startServer(
     const { committedPosition: position } = core;
     const cipher = encryptsInPlace() ? "in place" : "node:crypto";
     log.info({ position, blocks: node.blocksReplayed, cipher }, "serving");
-    lowerPriorities(helpers);
+    lowerHelpers(helpers);
     const parts = { node, queries, listener, control, heartbeat, watch, log };
     return { ...addresses(parts, terminalsPort), stop: () => stop(parts) };
   } catch (error) {

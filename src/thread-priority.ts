@@ -6,12 +6,14 @@ import { getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
 
 /** A tenth of the weight of a thread that was left alone (nice(1)). */
-const NICE = 10;
+const NICE_OWN = 10;
+/** A third: with a tenth what the main thread runs is sometimes compiled late under full load. */
+const NICE_HELPERS = 5;
 const NICE_MOST = 19;
 
 /** Lowers the priority of the thread that calls it, where the system has one for each thread. */
 export function lowerPriority(): void {
-  attempt(() => lower(Number(basename(readlinkSync("/proc/thread-self")))));
+  attempt(() => lower(Number(basename(readlinkSync("/proc/thread-self"))), NICE_OWN));
 }
 
 /**
@@ -26,13 +28,13 @@ export function threadsBeside(): number[] {
   return ids.filter((id) => id !== process.pid);
 }
 
-/** Lowers the priority of threads, of those that are there. */
-export function lowerPriorities(ids: readonly number[]): void {
-  for (const id of ids) attempt(() => lower(id));
+/** Lowers the priority of such threads, of those that are still there. */
+export function lowerHelpers(ids: readonly number[]): void {
+  for (const id of ids) attempt(() => lower(id, NICE_HELPERS));
 }
 
-function lower(id: number): void {
-  setPriority(id, Math.min(getPriority(id) + NICE, NICE_MOST));
+function lower(id: number, by: number): void {
+  setPriority(id, Math.min(getPriority(id) + by, NICE_MOST));
 }
 
 /** Not allowed, or no /proc: then all compete as before, which is no reason not to serve. */
