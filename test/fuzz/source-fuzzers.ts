@@ -228,8 +228,8 @@ const CLI: Fuzzer = {
     }),
   ],
   growth: [
-    // So large that the small one, too, is memory that V8 has from the kernel each time: where pages
-    // are dear, the large one alone would take four times as long for each byte.
+    // So large that the small one, too, is memory that V8 has from the kernel each time: where
+    // pages are dear, the large one alone would take four times as long for each byte.
     commandLineOf("words", 24_000, (count) => ["card", "show", ...many("x", count)]),
     commandLineOf("options", 3000, (count) => ["card", "show", ...many("--json", count)]),
     commandLineOf("a word that is no command", 200_000, (size) => ["x".repeat(size)]),
