@@ -21,7 +21,7 @@ export const ROOM_SIZE = 4 * 1024 * 1024;
 /** Bytes of blocks from one look to the next: a server that is hardly used makes no room. */
 const LOOK_SIZE = 64 * 1024;
 /** Bytes that the disk must have left for others. */
-const FREE_MIN = 1024 * 1024 * 1024;
+export const FREE_MIN = 1024 * 1024 * 1024;
 
 export class JournalRoom {
   private fd: number | null;
