@@ -1,21 +1,15 @@
 // Room behind the journal's pages, on a real file: commits find it, it has its bounds, and the
 // journal is what it was. What becomes of it when its writes fail is test/crash's.
 
-import { closeSync, constants, mkdtempSync, openSync, rmSync, statfsSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, constants, openSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { FREE_MIN, JournalRoom, ROOM_SIZE, STEP_SIZE } from "../src/journal-room.js";
 import { JournalWriter } from "../src/journal-writer.js";
 import { JournalStore } from "../src/storage.js";
+import { append, blockOf, journalFolder } from "./journal-kit.js";
 
 const BLOCK_SIZE = 8192;
-
-function folderFor(test: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), "tongka-room-"));
-  test.teardown(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 function fileOf(folder: string): string {
   return join(folder, "journal", "data.mdb");
@@ -27,7 +21,7 @@ function sizeOf(folder: string): number {
 
 /** A journal with its room, as its thread has them; null where no room can be made. */
 function opened(test: Test): { folder: string; store: JournalStore; room: JournalRoom } | null {
-  const folder = folderFor(test);
+  const folder = journalFolder(test);
   const store = new JournalStore(folder);
   test.teardown(() => store.close());
   const why = whyNone(folder);
@@ -50,10 +44,6 @@ function whyNone(folder: string): string {
   } catch {
     return "no writes past the page cache here";
   }
-}
-
-function blockOf(position: number, size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => position * 7 + i);
 }
 
 t.test("commits find room, which has its bounds, and all blocks are there", async (t) => {
@@ -120,7 +110,7 @@ t.test("few blocks and large ones make no room, and a closed room none at all", 
 });
 
 t.test("a folder without such writes has none, and no error", async (t) => {
-  const room = new JournalRoom(join(folderFor(t), "nothing"));
+  const room = new JournalRoom(join(journalFolder(t), "nothing"));
   room.wrote(200_000);
   t.notOk(room.isDue);
   room.close();
@@ -132,9 +122,7 @@ t.test("the thread of the journal makes room between its blocks", async (t) => {
   const { folder, store } = kit;
   const writer = await JournalWriter.open(folder, BLOCK_SIZE);
   for (let position = 1; position <= 100; position++) {
-    const bytes = new Uint8Array(writer.memory[position & 1]!, 0, BLOCK_SIZE);
-    bytes.set(blockOf(position, BLOCK_SIZE));
-    await writer.append(position, bytes);
+    await append(writer, position, blockOf(position, BLOCK_SIZE));
   }
   await writer.close();
   const room = sizeOf(folder) - store.pagesEnd;

@@ -1,45 +1,27 @@
 // The journal's writer: a real thread on a real folder. What its crashes leave is test/crash's.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
-import t, { type Test } from "tap";
+import t from "tap";
 import { sealBlock } from "../engine/block.js";
 import { DONE_WORD, JournalWriter, ORDERS_WORD } from "../src/journal-writer.js";
 import { JournalStore } from "../src/storage.js";
+import { append, blockOf, journalFolder } from "./journal-kit.js";
 
 const BLOCK_SIZE_MAX = 4096;
 const POLL_MS = 5000;
 const HELD_UP_MS = 300;
 
-function folderFor(test: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), "tongka-writer-"));
-  test.teardown(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
-
-/** A block like no other, of `size` bytes, without its hash. */
-function blockOf(position: number, size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => position * 7 + i);
-}
-
-/** The same with it. */
+/** A block with its hash. */
 function sealedOf(position: number, size: number): Uint8Array {
   const block = blockOf(position, size);
   sealBlock(block);
   return block;
 }
 
-/** Appends a block, laid where the core fills every second one. */
-function append(writer: JournalWriter, position: number, block: Uint8Array): Promise<number> {
-  const bytes = new Uint8Array(writer.memory[position & 1]!, 0, block.length);
-  bytes.set(block);
-  return writer.append(position, bytes);
-}
-
 t.test("what was appended is sealed and in the journal, also after a restart", async (t) => {
-  const folder = folderFor(t);
+  const folder = journalFolder(t);
   const store = new JournalStore(folder);
   const writer = await JournalWriter.open(folder, BLOCK_SIZE_MAX);
   const sizes = new Map([
@@ -67,7 +49,7 @@ t.test("what was appended is sealed and in the journal, also after a restart", a
 });
 
 t.test("a look tells that a block is on disk before the event loop does", async (t) => {
-  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  const writer = await JournalWriter.open(journalFolder(t), BLOCK_SIZE_MAX);
   let done = false;
   const appended = append(writer, 1, blockOf(1, 136)).then(() => {
     done = true;
@@ -83,7 +65,7 @@ t.test("a look tells that a block is on disk before the event loop does", async 
 });
 
 t.test("a commit takes what the disk takes, however late one looks", async (t) => {
-  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  const writer = await JournalWriter.open(journalFolder(t), BLOCK_SIZE_MAX);
   const { words } = writer as unknown as { words: Int32Array };
   const startedMs = performance.now();
   const appended = append(writer, 1, blockOf(1, 136));
@@ -97,7 +79,7 @@ t.test("a commit takes what the disk takes, however late one looks", async (t) =
 });
 
 t.test("a wake-up that comes late writes nothing, and nobody waits without end", async (t) => {
-  const folder = folderFor(t);
+  const folder = journalFolder(t);
   const writer = await JournalWriter.open(folder, BLOCK_SIZE_MAX);
   const { words } = writer as unknown as { words: Int32Array };
   for (let position = 1; position <= 20; position++) {
@@ -115,7 +97,7 @@ t.test("a wake-up that comes late writes nothing, and nobody waits without end",
 });
 
 t.test("when the thread is gone no block is taken, and none is left waiting", async (t) => {
-  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  const writer = await JournalWriter.open(journalFolder(t), BLOCK_SIZE_MAX);
   await append(writer, 1, blockOf(1, 136));
   const { worker } = writer as unknown as { worker: Worker };
   const ended = worker.terminate();
@@ -126,7 +108,7 @@ t.test("when the thread is gone no block is taken, and none is left waiting", as
 });
 
 t.test("a block that lies elsewhere is not taken", async (t) => {
-  const writer = await JournalWriter.open(folderFor(t), BLOCK_SIZE_MAX);
+  const writer = await JournalWriter.open(journalFolder(t), BLOCK_SIZE_MAX);
   t.throws(() => writer.append(1, blockOf(1, 136)), /where the thread looks/);
   const behind = new Uint8Array(writer.memory[0], 8, 136);
   t.throws(() => writer.append(1, behind), /where the thread looks/);
@@ -135,7 +117,7 @@ t.test("a block that lies elsewhere is not taken", async (t) => {
 });
 
 t.test("a journal that cannot be opened is an error at once", async (t) => {
-  const folder = join(folderFor(t), "data");
+  const folder = join(journalFolder(t), "data");
   mkdirSync(folder);
   writeFileSync(join(folder, "journal"), "a file");
   await t.rejects(JournalWriter.open(folder, BLOCK_SIZE_MAX));

@@ -60,7 +60,7 @@ t.test("a pool whose thread has ended tells whoever waits, then and later", asyn
   work.close();
 });
 
-/** A MAC costs 1 us, an order 20 us: two threads are 1.2 times as soon from 60 jobs on. */
+/** A MAC costs 1 us, an order 20 us: two threads are 1.2 times as soon beyond 60 jobs. */
 async function measuredPool(t: Test): Promise<MacPool> {
   const work = await MacWork.make(1, 16);
   const pool = new MacPool(2, work.data);
