@@ -237,7 +237,7 @@ const LINES: Fuzzer = {
 async function linesOf(parts: readonly Buffer[]): Promise<unknown[]> {
   const lines: unknown[] = [];
   const stream = Readable.from(parts, { objectMode: true });
-  for await (const each of readLines(stream, 1 << 20)) lines.push(each);
+  for await (const each of readLines(stream, 1 << 20)) lines.push(...each);
   return lines;
 }
 

@@ -5,12 +5,12 @@
 import type { Readable } from "node:stream";
 import { fieldsOf } from "../../import/assembly.js";
 import type { LinedBatch } from "../../import/batches.js";
-import { IMPORT_SORTS, type ImportSort, laneOf } from "../../import/lanes.js";
+import { IMPORT_SORTS, type ImportSort, type Lane, laneOf } from "../../import/lanes.js";
 import { BlockEntry } from "../../import/ledger.js";
 import { oneOf, type Static, Type } from "../../schema.js";
 import { closed } from "../fields.js";
 import type { MainThread } from "../main-thread.js";
-import { readLines } from "../ndjson.js";
+import { type Line, readLines } from "../ndjson.js";
 import { type ControlContext, type Route, streamRoute } from "../route.js";
 
 /** Most rejected rows that are told one by one; the rest are only counted. */
@@ -51,45 +51,53 @@ async function importRows(
   body: Readable,
 ): Promise<ImportReport> {
   const lane = laneOf(sort, { vault, kek: keyExchangeKey });
-  const run = new Run(main);
-  const batches: LinedBatch[] = [];
-  for await (const { number, row } of readLines(body, importSizeMax)) {
-    run.entry.totals.rows++;
-    const fault = row
-      ? lane.take(fieldsOf(lane.columns, row), number, batches)
-      : { column: "", cause: "is no JSON object" };
-    if (fault) run.entry.reject(number, fault.column, fault.cause);
-    if (fault || batches.length > 0) await run.send(batches);
+  const run = new Run(main, lane);
+  for await (const lines of readLines(body, importSizeMax)) {
+    for (const line of lines) run.take(line);
+    await run.send();
   }
-  lane.endBlock(batches);
-  const fault = lane.endFile(batches);
-  if (fault) run.entry.reject(1, fault.column, fault.cause, 0);
-  await run.send(batches);
+  await run.end();
   return run.report();
 }
 
-/** Sends batches one after another and keeps count of their rows. */
+/** Makes batches of rows, sends them one after another and keeps count of their rows. */
 class Run {
-  readonly entry: BlockEntry;
-  private readonly main: MainThread;
-  private readonly rejections: ImportReport["rejections"];
+  private readonly entry = new BlockEntry(NO_BLOCK);
+  private readonly batches: LinedBatch[] = [];
+  private readonly rejections: ImportReport["rejections"] = [];
 
-  constructor(main: MainThread) {
-    this.entry = new BlockEntry(NO_BLOCK);
-    this.main = main;
-    this.rejections = [];
+  constructor(
+    private readonly main: MainThread,
+    private readonly lane: Lane,
+  ) {}
+
+  take({ number, row }: Line): void {
+    const { entry, lane } = this;
+    entry.totals.rows++;
+    const fault = row
+      ? lane.take(fieldsOf(lane.columns, row), number, this.batches)
+      : { column: "", cause: "is no JSON object" };
+    if (fault) entry.reject(number, fault.column, fault.cause);
   }
 
-  /** Resolves when all of `batches` are on disk; empties it. */
-  async send(batches: LinedBatch[]): Promise<void> {
-    for (const lined of batches) {
+  /** Sends what is left; resolves when all of it is on disk. */
+  async end(): Promise<void> {
+    this.lane.endBlock(this.batches);
+    const fault = this.lane.endFile(this.batches);
+    if (fault) this.entry.reject(1, fault.column, fault.cause, 0);
+    await this.send();
+  }
+
+  /** Sends the batches that are full; resolves when they are on disk. */
+  async send(): Promise<void> {
+    for (const lined of this.batches) {
       const { kind, count } = lined.batch;
       // A copy of its own: small buffers share one that must not be handed over.
       const bytes = new Uint8Array(lined.batch.bytes);
       const request = { op: "execute" as const, kind, count, bytes };
       this.entry.answered(lined, await this.main.ask<"execute">(request, [bytes.buffer]));
     }
-    batches.length = 0;
+    this.batches.length = 0;
     const room = REJECTIONS_MAX - this.rejections.length;
     this.rejections.push(...this.entry.rejected.slice(0, room));
     this.entry.rejected.length = 0;
