@@ -2,6 +2,7 @@
 // made, cards are imported.
 
 import { ControlClient } from "../src/control/client.js";
+import { exchange } from "../src/control/exchange.js";
 import { idNumberOf } from "./card-file.js";
 import { timed } from "./case.js";
 import { childOptions, serveParent } from "./child.js";
@@ -24,6 +25,7 @@ export interface Disturbance {
 }
 
 const SCRAPE_INTERVAL_MS = 500;
+const SCRAPE = { method: "GET", deadlineMs: 30_000 };
 
 const options = childOptions<DisturbOptions>();
 const { controlUrl, adminToken, firstCard, cardCount } = options;
@@ -51,7 +53,7 @@ async function scrape(done: () => boolean) {
   let scrapes = 0;
   let scrapeSeconds = 0;
   while (!done() || scrapes === 0) {
-    scrapeSeconds += await timed(async () => (await fetch(`${controlUrl}/metrics`)).text());
+    scrapeSeconds += await timed(() => exchange(`${controlUrl}/metrics`, SCRAPE));
     scrapes++;
     await new Promise((resolve) => setTimeout(resolve, SCRAPE_INTERVAL_MS));
   }

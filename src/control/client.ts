@@ -4,6 +4,7 @@ import type { CatalogueVersion, Organisation } from "../../engine/commands.js";
 import type { CommandBatch, CommandResult, CommandSink } from "../command-sink.js";
 import type { ImportSort } from "../import/lanes.js";
 import type { CommandDone } from "./commands.js";
+import { type Asked, exchange } from "./exchange.js";
 import type { CatalogueView, StatusView } from "./messages.js";
 import type { ListAddition, ListChanged, ListEntryBody } from "./routes/blacklist.js";
 import type { CardBody, CardEventBody } from "./routes/cards.js";
@@ -13,8 +14,6 @@ import type { TerminalBody, TerminalChange, TerminalChanged } from "./routes/ter
 
 const DEADLINE_MS = 30_000;
 const IMPORT_DEADLINE_MS = 600_000;
-/** Longest answer: the rejections of a whole import, or a page of a thousand rows, and some. */
-const ANSWER_SIZE_MAX = 64 * 1024 * 1024;
 
 /** A request the server refused, or that did not reach it (status 0). */
 export class ControlError extends Error {
@@ -139,11 +138,8 @@ export class ControlClient implements CommandSink {
 
   /** Sends rows as NDJSON: text, or chunks of bytes from a file. */
   import(sort: ImportSort, rows: string | AsyncIterable<Uint8Array>): Promise<ImportReport> {
-    return this.send("POST", `/v1/import/${sort}`, IMPORT_DEADLINE_MS, {
-      body: rows as RequestInit["body"] & {},
-      headers: { "content-type": "application/x-ndjson" },
-      ...(typeof rows === "string" ? {} : { duplex: "half" }),
-    });
+    const content = { body: rows, headers: { "content-type": "application/x-ndjson" } };
+    return this.send("POST", `/v1/import/${sort}`, IMPORT_DEADLINE_MS, content);
   }
 
   /** Executes commands made here: this client is a sink that an import of a file can feed. */
@@ -152,10 +148,7 @@ export class ControlClient implements CommandSink {
       "POST",
       `/v1/commands/${kind}`,
       DEADLINE_MS,
-      {
-        body: bytes as RequestInit["body"] & {},
-        headers: { "content-type": "application/octet-stream" },
-      },
+      { body: bytes, headers: { "content-type": "application/octet-stream" } },
     );
     return {
       outcomes: Uint8Array.from(result.outcomes),
@@ -186,50 +179,34 @@ export class ControlClient implements CommandSink {
     method: string,
     path: string,
     deadlineMs: number,
-    content: RequestInit,
+    content: Pick<Asked, "headers" | "body">,
   ): Promise<Result> {
-    let response: Response;
+    const headers = { ...content.headers, authorization: `Bearer ${this.adminToken}` };
+    let status: number;
     let answer: unknown;
     try {
-      response = await fetch(`${this.url}${path}`, {
-        ...content,
-        method,
-        headers: { ...content.headers, authorization: `Bearer ${this.adminToken}` },
-        signal: AbortSignal.timeout(deadlineMs),
-        // Token and body are for this server and for no other that it names.
-        redirect: "error",
-      });
-      answer = JSON.parse(await readBounded(response));
+      const asked = { ...content, method, headers, deadlineMs };
+      const response = await exchange(`${this.url}${path}`, asked);
+      status = response.status;
+      answer = JSON.parse(response.text);
     } catch (error) {
       throw new ControlError(0, "UNREACHABLE", this.unreachable(error));
     }
-    if (response.ok) return answer as Result;
+    if (status >= 200 && status < 300) return answer as Result;
     const { error, message } = (answer ?? {}) as Record<string, unknown>;
     if (typeof error === "string" && typeof message === "string") {
-      throw new ControlError(response.status, error, message);
+      throw new ControlError(status, error, message);
     }
-    const text = `${this.url} answers ${response.status} in words that are not Tongka's`;
-    throw new ControlError(response.status, "NOT_TONGKA", text);
+    const text = `${this.url} answers ${status} in words that are not Tongka's`;
+    throw new ControlError(status, "NOT_TONGKA", text);
   }
 
   private unreachable(error: unknown): string {
-    const { name, cause } = error as Error & { cause?: NodeJS.ErrnoException };
+    const { name, code } = error as NodeJS.ErrnoException;
     if (name === "TimeoutError") return `no answer from ${this.url} in time`;
-    if (cause?.code === "ECONNREFUSED") {
+    if (code === "ECONNREFUSED") {
       return `nothing listens at ${this.url}: start it with tongka serve, or set control.port`;
     }
-    return `no answer from ${this.url} (${cause?.code ?? name})`;
+    return `no answer from ${this.url} (${code ?? name})`;
   }
-}
-
-/** The text of an answer. Throws when it is longer than any of ours. */
-async function readBounded(response: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of response.body ?? []) {
-    size += part.length;
-    if (size > ANSWER_SIZE_MAX) throw new RangeError("an answer is over 64 MiB");
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
 }
