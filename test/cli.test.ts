@@ -49,7 +49,10 @@ t.test("wrong usage is told in one line, with exit code 2", async (t) => {
   const cases: [string[], RegExp][] = [
     [["ini"], /^tongka: unknown command 'ini' \(Did you mean init\?\)\n$/],
     [["init", "--dta", "x"], /^tongka: unknown option '--dta' \(Did you mean --data\?\)\n$/],
-    [["init", "x"], /^tongka: too many arguments for 'init'\./],
+    [["init", "x"], /^tongka: too many arguments for 'init'\. .* got 1; see tongka init --help\n$/],
+    [["card", "show"], /^tongka: missing required argument 'pan'; see tongka card show --help\n$/],
+    [["card", "blub"], /^tongka: unknown command 'blub'; see tongka card --help\n$/],
+    [["blub"], /^tongka: unknown command 'blub'; see tongka --help\n$/],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await tongka(args);

@@ -103,11 +103,21 @@ function base(command: Command, output: Output): Command {
     .configureOutput({
       writeOut: (text) => output.text(text.trimEnd()),
       writeErr: (text) => output.message(text.trimEnd()),
-      // What is not understood may be a card number in the wrong place.
-      outputError: (text, write) =>
-        write(maskDigits(text.replace(/^error: /, "tongka: ").replace("\n(", " ("))),
+      outputError: (text, write) => write(`${usageError(command, text.trimEnd())}\n`),
     })
     .showHelpAfterError(false);
+}
+
+/** commander's complaint in one line that ends with what to do. */
+function usageError(command: Command, text: string): string {
+  // What is not understood may be a card number in the wrong place.
+  const line = maskDigits(text.replace(/^error: /, "tongka: ").replace("\n(", " ("));
+  if (line.includes("(Did you mean")) return line;
+  const names: string[] = [];
+  for (let each: Command | null = command; each !== null; each = each.parent) {
+    names.unshift(each.name());
+  }
+  return `${line.replace(/\.$/, "")}; see ${names.join(" ")} --help`;
 }
 
 function toOption(spec: OptionSpec): Option {

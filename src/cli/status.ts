@@ -21,7 +21,7 @@ async function showStatus(context: Context, _args: readonly string[], options: O
       ["ready", status.ready ? "yes" : "no"],
       ["stopping", status.draining ? "yes" : "no"],
       ["up (seconds)", Math.floor(status.uptimeSeconds)],
-      ["business date", status.businessDate],
+      ["business date", status.businessDate || null],
       ["catalogue version", status.catalogueVersion || null],
       ["journal position", status.position],
       ["on disk", status.committedPosition],
