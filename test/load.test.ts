@@ -15,6 +15,7 @@ const SECONDS: Record<string, number> = {
   "overload-apart": 1,
   connections: 1,
   stall: 1,
+  restart: 1,
   soak: 2,
 };
 const DEADLINE_MS = 120_000;

@@ -4,6 +4,7 @@ import { watchSteal } from "../../bench/steal.js";
 import { CONNECTIONS_CASE } from "./connections-case.js";
 import { OVERLOAD, OVERLOAD_APART, OVERLOAD_SINGLE } from "./overload-case.js";
 import { type Amount, type LoadCase, Report } from "./report.js";
+import { RESTART } from "./restart-case.js";
 import { SOAK } from "./soak-case.js";
 import { STALL } from "./stall-case.js";
 
@@ -13,6 +14,7 @@ export const LOAD_CASES: readonly LoadCase[] = [
   OVERLOAD_APART,
   CONNECTIONS_CASE,
   STALL,
+  RESTART,
   SOAK,
 ];
 

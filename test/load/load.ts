@@ -10,7 +10,7 @@ const HELP = `usage: npm run load [-- CASE ... [options]]
 
 ${LOAD_CASES.map(({ name, text }) => `  ${name.padEnd(18)}${text}`).join("\n")}
 
-  --seconds S    of load instead of each case's own (overload 60, stall 5, soak 600)
+  --seconds S    of load instead of each case's own (overload 60, stall 5, restart 3, soak 600)
   --json         one JSON object on standard output
 
 A minute of overload needs some 4 GB for the frames that are offered; 10,000 connections need as
