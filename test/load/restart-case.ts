@@ -37,22 +37,22 @@ async function restart(report: Report, { seconds, short }: Amount): Promise<void
   try {
     // The generator's own code is to be compiled by then.
     report.say("a server at work");
-    await load(report, server, rates.at(-1)!, seconds, 0);
+    await load(report, "at work", server, rates.at(-1)!, seconds, 0);
     for (const [i, rate] of rates.entries()) {
       await server.leaveFolder();
       const startMs = performance.now();
       server = await Server.startOn(server.folder, plan);
-      report.figure("restart", (performance.now() - startMs) / 1000, "s");
+      const at = `${rate.toLocaleString("en-US")}/s`;
+      report.figure(`${at}, restart`, (performance.now() - startMs) / 1000, "s");
       report.say(`${rate} uses a second on a server that was just started`);
-      const [first, later] = await load(report, server, rate, seconds, i + 1);
-      const at = rate.toLocaleString("en-US");
+      const [first, later] = await load(report, at, server, rate, seconds, i + 1);
       for (const p of [50, 90, 99]) {
-        report.figure(`${at}/s, first second, p${p}`, first.latencies.at(p) / 1000, "ms");
+        report.figure(`${at}, first second, p${p}`, first.latencies.at(p) / 1000, "ms");
       }
-      report.figure(`${at}/s, refused with 91`, first.refused, "uses");
-      report.figure(`${at}/s, a second later, p99`, later.latencies.at(99) / 1000, "ms");
+      report.figure(`${at}, refused with 91`, first.refused, "uses");
+      report.figure(`${at}, a second later, p99`, later.latencies.at(99) / 1000, "ms");
       const soon = later.refused === 0 && later.latencies.at(99) < ANSWER_MS_MAX * 1000;
-      report.timed(`${at}/s: a second later p99 is under ${ANSWER_MS_MAX} ms, none refused`, soon);
+      report.timed(`${at}: a second later p99 is under ${ANSWER_MS_MAX} ms, none refused`, soon);
     }
   } finally {
     await server.stop();
@@ -62,6 +62,7 @@ async function restart(report: Report, { seconds, short }: Amount): Promise<void
 /** Sends for a second, by terminals of its own, and then by others for as long as asked. */
 async function load(
   report: Report,
+  what: string,
   server: Server,
   rate: number,
   seconds: number,
@@ -86,10 +87,10 @@ async function load(
   const accepted = first.accepted + later.accepted;
   const answered = accepted + first.refused + later.refused;
   const terminals = parts.flatMap((each) => each.terminals);
-  report.check("every use has one answer: taken or 91", answered === frames);
-  report.check("what was taken is approved, and counted once", approved === accepted);
+  report.check(`${what}: every use has one answer, taken or 91`, answered === frames);
+  report.check(`${what}: what was taken is approved, and counted once`, approved === accepted);
   report.check(
-    "nothing was declined",
+    `${what}: nothing was declined`,
     terminals.every(({ declined }) => declined === 0),
   );
   for (const terminal of terminals) terminal.close();
