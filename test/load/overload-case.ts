@@ -25,9 +25,13 @@ const NORMAL_PART = 0.25;
 const BEFORE_MS = 2000;
 const CAPACITY = { connections: 32, inFlight: 16 };
 const CAPACITY_FRAMES = 12_000;
+/** How often it is measured for a short run, whose half second another test's disk can take. */
+const CAPACITY_TIMES_SHORT = 3;
 /** Enough for a minute: a terminal has 999,999 STANs for each business date. */
 const TERMINALS = 128;
 const AFTER_TERMINALS = 8;
+/** Those before it measure the capacity. */
+const FIRST_TERMINAL = CAPACITY_TIMES_SHORT * CAPACITY.connections;
 const RUN_LENGTH = 16;
 const CARDS = 100_000;
 const ANSWER_MS_MAX = 20;
@@ -76,7 +80,7 @@ async function overload(report: Report, amount: Amount, shape: Shape): Promise<v
   const { seconds, short } = amount;
   const usesMax = Math.ceil((seconds + 10) * USES_PER_SECOND_MAX);
   const server = await Server.start({
-    terminalCount: CAPACITY.connections + TERMINALS + 2 * AFTER_TERMINALS,
+    terminalCount: FIRST_TERMINAL + TERMINALS + 2 * AFTER_TERMINALS,
     cardCount: short ? 1000 : CARDS,
     usesMax,
     // The generator takes a core.
@@ -130,15 +134,22 @@ async function offer(
   for (const { load } of parts) for (const terminal of load.terminals) terminal.close();
 }
 
-/** Uses a second in a closed loop. */
+/** Uses a second in a closed loop, at best. */
 async function measured(report: Report, server: Server, shape: Shape, short: boolean) {
   const settings = { scale: 1, large: false, alone: true, configuration: {} };
   const run = new Run(report.caseName, settings, report.say);
-  const frameCount = short ? 500 : CAPACITY_FRAMES;
+  const amount = short
+    ? { frameCount: 500, seconds: 0.5 }
+    : { frameCount: CAPACITY_FRAMES, seconds: 4 };
   const load = { ...CAPACITY, recordsPerFrame: shape.records, apart: shape.apart };
-  const figures = await loadServer(run, server, load, { frameCount, seconds: short ? 0.5 : 4 });
-  report.figure("capacity", figures.usesPerSecond, "uses/s");
-  return figures.usesPerSecond;
+  let capacity = 0;
+  for (let time = 0; time < (short ? CAPACITY_TIMES_SHORT : 1); time++) {
+    const firstTerminal = time * CAPACITY.connections;
+    const { usesPerSecond } = await loadServer(run, server, load, { ...amount, firstTerminal });
+    capacity = Math.max(capacity, usesPerSecond);
+  }
+  report.figure("capacity", capacity, "uses/s");
+  return capacity;
 }
 
 /** The overload with what comes before it, the second after it, and what follows. */
@@ -149,7 +160,7 @@ async function makeParts(
   { records, apart }: Shape,
   { seconds, short }: Amount,
 ): Promise<Part[]> {
-  let first = CAPACITY.connections;
+  let first = FIRST_TERMINAL;
   const part = async (count: number, paced: Pace) => {
     const idOf = (
       (from: number) => (i: number) =>
