@@ -4,12 +4,12 @@
 import type { BenchCase, Run } from "./case.js";
 import { Child } from "./child.js";
 import type { EchoReady } from "./echo-host.js";
-import { bodiesOf, makeFrames, useFrameSize } from "./frames.js";
+import { bodiesOf, useFrameSize } from "./frames.js";
 import { type HttpLoad, httpLoader, loadHttp, warmUpSeconds } from "./http.js";
 import { loadPlain } from "./plain.js";
 import { Server } from "./server.js";
 import { openTerminals } from "./terminal.js";
-import { framePlans, usesOf } from "./wire.js";
+import { messagesOf, usesOf } from "./wire.js";
 import { WIRE_CARDS, WIRE_SECONDS } from "./wire-cases.js";
 import { terminalIdOf } from "./world.js";
 
@@ -60,11 +60,8 @@ async function http(run: Run, seconds: number): Promise<void> {
   const { terminalsUrl, cardCount } = server.host.ready;
   const terminals = await openTerminals(terminalsUrl, SHAPE.connections, terminalIdOf);
   try {
-    const plans = framePlans(SHAPE.connections, 1, frameCount, cardCount);
     run.say(`making ${usesOf(SHAPE, frameCount)} requests for ${httpLoader(seconds)}`);
-    const sets = terminals.map((terminal, i) => {
-      return bodiesOf(makeFrames(plans[i]!, terminal.keys));
-    });
+    const sets = messagesOf(terminals, 1, frameCount, cardCount).map(bodiesOf);
     const warmUp = sets.map((set) => set.slice(0, warmUpCount));
     await loadHttp(requestsOf(terminalsUrl, warmUp), SHAPE.connections, warmUpSeconds(seconds));
     const measured = sets.map((set) => set.slice(warmUpCount));

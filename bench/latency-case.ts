@@ -5,12 +5,11 @@ import type { BenchCase, Run } from "./case.js";
 import { Child } from "./child.js";
 import { COMMIT_SIZE, commitLatencies } from "./commit.js";
 import type { Disturbance, DisturbOptions } from "./disturb.js";
-import { makeFrames } from "./frames.js";
 import { type PacedFigures, pacedFrameCount, runPaced } from "./paced.js";
 import { Server } from "./server.js";
 import { standStillBeside } from "./stand-still.js";
 import { openTerminals } from "./terminal.js";
-import { framePlans, loadServer, type Shape, usesOf } from "./wire.js";
+import { loadServer, messagesOf, type Shape, usesOf } from "./wire.js";
 import { WIRE_CARDS } from "./wire-cases.js";
 import { terminalIdOf } from "./world.js";
 
@@ -123,10 +122,7 @@ async function pacedPhase(
     const seconds = warmUp + run.seconds(PACED_SECONDS);
     const frameCount = pacedFrameCount(rate, seconds, PACED_TERMINALS);
     run.say(`${Math.round(rate)} uses a second, open loop`);
-    const plans = framePlans(PACED_TERMINALS, 1, frameCount, cardCount);
-    const messages = terminals.map((terminal, i) => {
-      return makeFrames({ ...plans[i]!, terminalId: terminal.terminalId }, terminal.keys);
-    });
+    const messages = messagesOf(terminals, 1, frameCount, cardCount);
     const warmUpMs = warmUp * 1000;
     setTimeout(started, warmUpMs);
     const load = { terminals, messages, rate, warmUpMs, rests: true, overload: true };

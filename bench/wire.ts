@@ -7,7 +7,7 @@ import { type FramePlan, makeFrames } from "./frames.js";
 import { randomFrom, SEED } from "./random.js";
 import { businessDateNow, type Server, type UnderLoad } from "./server.js";
 import { type LoadTerminal, openTerminals } from "./terminal.js";
-import { type Flow, runWindows, Window } from "./window.js";
+import { type Flow, type Messages, runWindows, Window } from "./window.js";
 import { terminalIdOf } from "./world.js";
 
 /** A shape of load. */
@@ -89,6 +89,20 @@ export function framePlans(
   });
 }
 
+/** Frames of signed-on terminals; all of a plan but its terminal can be set otherwise. */
+export function messagesOf(
+  terminals: readonly LoadTerminal[],
+  recordsPerFrame: number,
+  frameCount: number,
+  cardCount: number,
+  others: Partial<FramePlan> = {},
+): Messages[] {
+  const plans = framePlans(terminals.length, recordsPerFrame, frameCount, cardCount);
+  return terminals.map(({ terminalId, keys }, i) => {
+    return makeFrames({ ...plans[i]!, ...others, terminalId }, keys);
+  });
+}
+
 function windowsOf(
   terminals: readonly LoadTerminal[],
   shape: Shape,
@@ -96,11 +110,9 @@ function windowsOf(
   cardCount: number,
 ): Window[] {
   const { recordsPerFrame, inFlight } = shape;
-  const plans = framePlans(terminals.length, recordsPerFrame, frameCount, cardCount);
+  const messages = messagesOf(terminals, recordsPerFrame, frameCount, cardCount);
   return terminals.map((terminal, i) => {
-    const { terminalId } = terminal;
-    const messages = makeFrames({ ...plans[i]!, terminalId }, terminal.keys);
-    const window = new Window(messages, inFlight, (bytes) => terminal.send(bytes));
+    const window = new Window(messages[i]!, inFlight, (bytes) => terminal.send(bytes));
     terminal.onAnswer = () => {
       window.answered++;
     };

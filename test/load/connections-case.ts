@@ -1,11 +1,10 @@
 // Connections: thousands at once, each a terminal that signs on and is answered; then all of them
 // go, and the server has let go of what they took.
 
-import { makeFrames } from "../../bench/frames.js";
 import { runPaced } from "../../bench/paced.js";
 import { Server } from "../../bench/server.js";
 import { LoadTerminal } from "../../bench/terminal.js";
-import { framePlans } from "../../bench/wire.js";
+import { messagesOf } from "../../bench/wire.js";
 import { terminalIdOf } from "../../bench/world.js";
 import { until } from "../server-kit.js";
 import { descriptors, descriptorsMax, ownBytes } from "./process-figures.js";
@@ -51,10 +50,7 @@ async function connections(report: Report, { short }: Amount): Promise<void> {
     report.figure("signed on", count / ((performance.now() - startMs) / 1000), "terminals/s");
     const open = descriptors(pid) - before.descriptors;
     report.check("all of them are open at once", open >= count);
-    const plans = framePlans(count, 1, FRAMES, server.cardCount);
-    const messages = terminals.map((terminal, i) => {
-      return makeFrames({ ...plans[i]!, terminalId: terminal.terminalId }, terminal.keys);
-    });
+    const messages = messagesOf(terminals, 1, FRAMES, server.cardCount);
     const load = { terminals, messages, rate: FRAMES_PER_SECOND, runLength: 1 };
     const { result, approved } = await server.underLoad(() => runPaced(load));
     report.figure("answers, p99", result.latencies.at(99) / 1000, "ms");

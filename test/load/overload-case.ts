@@ -5,11 +5,10 @@
 // how soon.
 
 import { Run } from "../../bench/case.js";
-import { makeFrames } from "../../bench/frames.js";
 import { type PacedFigures, type PacedLoad, pacedFrameCount, runPaced } from "../../bench/paced.js";
 import { Server } from "../../bench/server.js";
-import { type LoadTerminal, openTerminals } from "../../bench/terminal.js";
-import { framePlans, loadServer } from "../../bench/wire.js";
+import { openTerminals } from "../../bench/terminal.js";
+import { loadServer, messagesOf } from "../../bench/wire.js";
 import { terminalIdOf } from "../../bench/world.js";
 import { usesIndexSize } from "../../engine/duplicates.js";
 import { USE_WORD } from "../../engine/use.js";
@@ -187,18 +186,6 @@ async function makeParts(
     await part(AFTER_TERMINALS, { rate: normal, seconds: 1, delayMs: endMs }),
     await part(AFTER_TERMINALS, { rate: normal, seconds: short ? 1 : 5, delayMs: endMs + 1000 }),
   ];
-}
-
-function messagesOf(
-  terminals: readonly LoadTerminal[],
-  records: number,
-  frameCount: number,
-  cardCount: number,
-) {
-  const plans = framePlans(terminals.length, records, frameCount, cardCount);
-  return terminals.map((terminal, i) => {
-    return makeFrames({ ...plans[i]!, terminalId: terminal.terminalId }, terminal.keys);
-  });
 }
 
 function judge(

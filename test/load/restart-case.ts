@@ -2,11 +2,10 @@
 // of the way of a use yet. How many uses a second that takes is told, not asked; that it is over a
 // second later is, and that nobody is left without an answer.
 
-import { makeFrames } from "../../bench/frames.js";
 import { type PacedFigures, pacedFrameCount, runPaced } from "../../bench/paced.js";
 import { Server } from "../../bench/server.js";
 import { openTerminals } from "../../bench/terminal.js";
-import { framePlans } from "../../bench/wire.js";
+import { messagesOf } from "../../bench/wire.js";
 import { terminalIdOf } from "../../bench/world.js";
 import type { Amount, LoadCase, Report } from "./report.js";
 
@@ -75,10 +74,7 @@ async function load(
     const idOf = (i: number) => terminalIdOf(firstTerminal + i);
     const terminals = await openTerminals(server.terminalsUrl, TERMINALS, idOf);
     const frameCount = pacedFrameCount(rate, partSeconds, TERMINALS);
-    const plans = framePlans(TERMINALS, 1, frameCount, server.cardCount);
-    const messages = terminals.map(({ terminalId, keys }, i) => {
-      return makeFrames({ ...plans[i]!, terminalId }, keys);
-    });
+    const messages = messagesOf(terminals, 1, frameCount, server.cardCount);
     return { terminals, messages, rate, delayMs, rests: true, overload: true };
   };
   const parts = [await part(0, FIRST_MS / 1000, 0), await part(1, seconds, FIRST_MS)];

@@ -7,12 +7,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder, removeFolder } from "../../bench/folder.js";
-import { makeFrames } from "../../bench/frames.js";
 import { pacedFrameCount, runPaced } from "../../bench/paced.js";
 import { Server } from "../../bench/server.js";
 import { type LoadTerminal, openTerminals } from "../../bench/terminal.js";
 import type { Messages } from "../../bench/window.js";
-import { framePlans } from "../../bench/wire.js";
+import { messagesOf } from "../../bench/wire.js";
 import { terminalIdOf } from "../../bench/world.js";
 import { FRAME_SEQUENCE_OFFSET } from "../../protocol/frame.js";
 import { loadAdminToken } from "../../src/admin-token.js";
@@ -96,11 +95,7 @@ interface Senders {
 /** Terminals `first` to first + TERMINALS - 1; the same frames each time. */
 async function senders(url: string, first: number, frameCount: number): Promise<Senders> {
   const terminals = await openTerminals(url, TERMINALS, (i) => terminalIdOf(first + i));
-  const plans = framePlans(TERMINALS, 1, frameCount, CARDS);
-  const messages = terminals.map((terminal, i) => {
-    const { terminalId } = terminal;
-    return makeFrames({ ...plans[i]!, terminalId, localTime: LOCAL_TIME }, terminal.keys);
-  });
+  const messages = messagesOf(terminals, 1, frameCount, CARDS, { localTime: LOCAL_TIME });
   return { terminals, messages };
 }
 
