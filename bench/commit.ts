@@ -1,8 +1,8 @@
-// The limit of durability: commits of the journal alone, one after the other.
+// The limit of durability: commits of lmdb alone, one after the other.
 
 import { randomBytes } from "node:crypto";
 import { performance } from "node:perf_hooks";
-import { JournalStore } from "../src/storage.js";
+import { openLmdb } from "../src/database.js";
 import { makeFolder, removeFolder } from "./folder.js";
 import { Latencies } from "./latencies.js";
 
@@ -12,12 +12,14 @@ export const COMMIT_SIZE = 8192;
 /** How long each of `count` durable commits of COMMIT_SIZE bytes takes. */
 export async function commitLatencies(count: number): Promise<Latencies> {
   const folder = makeFolder();
-  const store = new JournalStore(folder);
+  const store = openLmdb<number>(folder, false);
   const block = randomBytes(COMMIT_SIZE);
   const latencies = new Latencies();
   for (let i = 0; i < count; i++) {
     const start = performance.now();
-    await store.append(i + 1, block);
+    const put = store.put(i + 1, block);
+    await put;
+    await put.flushed;
     latencies.recordMs(performance.now() - start);
   }
   await store.close();

@@ -28,14 +28,13 @@
 //
 // An entry mirrors a frame that was accepted: a use entry holds the uses of the frame that were no
 // repeats. Each record takes one position; an entry without records takes one itself, so that a
-// block never shares its first position with another. Little-endian; blocks stand under their
-// firstPosition.
+// block never shares its first position with another. Little-endian.
 
 import { assert } from "../protocol/assert.js";
 import { readU64, writeU64 } from "../protocol/endian.js";
 import { Sha256 } from "./hash.js";
 
-const BLOCK_HEADER_SIZE = 128;
+export const BLOCK_HEADER_SIZE = 128;
 const ENTRY_HEADER_SIZE = 24;
 /** "TKJB" as a little-endian u32. */
 const BLOCK_MAGIC = 0x424a4b54;
@@ -272,6 +271,26 @@ export function blockProblem(bytes: Uint8Array): string {
     return "its hash does not hold";
   }
   return entriesProblem(words, bytes.length);
+}
+
+/**
+ * Bytes of the block whose header begins at `word`, of any version; 0 when none does. Its hash is
+ * not looked at.
+ */
+export function blockSizeAt(words: Int32Array, word: number): number {
+  if (words[word] !== BLOCK_MAGIC || word + BLOCK_HEADER_SIZE / 4 > words.length) return 0;
+  const size = words[word + BLOCK_SIZE_WORD]!;
+  return size >= BLOCK_HEADER_SIZE && size % 8 === 0 ? size : 0;
+}
+
+/** The first position of the block whose header begins at `word`. */
+export function firstPositionAt(words: Int32Array, word: number): number {
+  return readU64(words, word + FIRST_POSITION_WORD);
+}
+
+/** The last position of the block whose header begins at `word`. */
+export function lastPositionAt(words: Int32Array, word: number): number {
+  return firstPositionAt(words, word) + words[word + POSITION_COUNT_WORD]! - 1;
 }
 
 /** How far a journal has come: what the next block must follow. */

@@ -14,7 +14,7 @@ import { CommitWatch } from "./commit-watch.js";
 import type { Core } from "./core.js";
 import type { Host } from "./host.js";
 import type { Metrics } from "./metrics.js";
-import type { TableStore } from "./storage.js";
+import type { TableStore } from "./table-store.js";
 
 /** A slice ends after this; a page of 16 KB takes some 10 us. */
 const SLICE_MS = 0.5;

@@ -132,6 +132,13 @@ const JOURNAL = Type.Object({
   ),
   checkpointSeconds: whole(60, 1, 86_400, "seconds", "time between checkpoints"),
   blockSizeMax: whole(4 * MEBIBYTE, 2 * MEBIBYTE, 64 * MEBIBYTE, "bytes", "largest journal block"),
+  fileSizeMax: whole(
+    32 * MEBIBYTE,
+    MEBIBYTE / 16,
+    1024 * MEBIBYTE,
+    "bytes",
+    "a file of the journal that holds so much is followed by another",
+  ),
 });
 
 const CRYPTO = Type.Object({

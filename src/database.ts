@@ -1,4 +1,4 @@
-// The database under the stores: ordered keys, values of bytes, writes that become visible and
+// The database under the tables: ordered keys, values of bytes, writes that become visible and
 // then durable. The one home of lmdb, and the seam where a simulator puts a false disk.
 //
 // The twist of lmdb: the promise of a write means visible, its `flushed` means on disk.
@@ -37,19 +37,9 @@ export interface Database<K extends number | string> {
   remove(key: K): Write;
   /** Makes the writes of `action` visible together or not at all. */
   transaction(action: () => unknown): Write;
-  /** As `transaction`; on disk when it returns, and throws when it may not be. */
-  transactionSync(action: () => void): unknown;
-  /** Reads from now on see what has been written by now, by other threads, too. */
-  resetReadTxn(): void;
   /** From `start` on, `end` not included; numbers come before strings. */
   getRange(range: KeyRange<K>): Iterable<{ key: K; value: Buffer }>;
   getKeys(range: KeyRange<K>): Iterable<K>;
-  getStats(): unknown;
-  /**
-   * The file itself, where there is one. Unlike `getStats` it begins no reading transaction, which
-   * would end by a timer: a thread without an event loop has none.
-   */
-  readonly env?: { info(): { lastPageNumber: number }; stat(): { pageSize: number } };
   close(): Promise<void>;
 }
 

@@ -14,7 +14,7 @@ import { isUseMti } from "../protocol/mti.js";
 import { OUTCOME_FLAG_WOULD_DECLINE } from "../protocol/outcome-record.js";
 import { REASON, RESPONSE_CODES } from "../protocol/reason.js";
 import type { DecisionView } from "./control/messages.js";
-import type { JournalStore } from "./storage.js";
+import type { JournalStore } from "./journal-store.js";
 
 const MS_PER_DAY = 86_400_000;
 /** A message can be recorded this many days around its business date. */
@@ -39,8 +39,9 @@ export class Decisions {
   ) {}
 
   /** The decision recorded at a position, or null when there is none. */
-  byRrn(rrn: number): DecisionView | null {
+  async byRrn(rrn: number): Promise<DecisionView | null> {
     if (rrn < 1 || rrn > this.committedPosition()) return null;
+    await this.walkTo(rrn);
     const bytes = this.journal.blockOf(rrn);
     if (bytes === null) return null;
     const block = new BlockReader(bytes);
@@ -66,30 +67,27 @@ export class Decisions {
 
   private async search(terminalId: number, businessDate: number, stan: number) {
     const aroundMs = dayOfDate(businessDate) * MS_PER_DAY;
-    const start = this.positionAt(aroundMs - DAYS_AROUND * MS_PER_DAY);
+    const start = this.journal.positionBefore(aroundMs - DAYS_AROUND * MS_PER_DAY);
+    await this.walkTo(start);
     let count = 0;
     for (const bytes of this.journal.from(start)) {
       const block = new BlockReader(bytes);
       if (block.timeMs > aroundMs + DAYS_AROUND * MS_PER_DAY) return null;
       const rrn = findIn(block, terminalId, businessDate, stan);
       if (rrn !== 0) return this.byRrn(rrn);
-      if (++count % BLOCKS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (++count % BLOCKS_PER_TURN === 0) await turn();
     }
     return null;
   }
 
-  /** A position in the first block that is not before `timeMs`: time never goes back. */
-  private positionAt(timeMs: number): number {
-    let low = 1;
-    let high = Math.max(this.committedPosition(), 1);
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const bytes = this.journal.blockOf(middle);
-      if (bytes !== null && new BlockReader(bytes).timeMs < timeMs) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  private async walkTo(position: number): Promise<void> {
+    for (const _ of this.journal.stepsTo(position)) await turn();
   }
+}
+
+/** Taps go first. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function findIn(block: BlockReader, terminalId: number, date: number, stan: number): number {

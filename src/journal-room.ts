@@ -1,10 +1,9 @@
-// Room in the journal's file behind its last page, made while no block is being written. A commit
+// Room in the journal's file behind its last block, made while none is being written. A commit
 // that makes the file longer takes the file system's own journal to the disk with it; one that
 // finds room there takes its pages alone.
 //
-// Zeros are appended, so that they never meet a page that is there, and past the page cache, or the
-// next commit would have them to write. lmdb tells the end by its own last page: what is behind is
-// nothing to it, at a start either.
+// Zeros are appended, so that they never meet a block that is there, and past the page cache, or
+// the next commit would have them to write. To a reader zeros are the end of the blocks.
 //
 // It is a help and no promise. Where it fails once it is left, and commits take longer.
 
@@ -24,15 +23,19 @@ const LOOK_SIZE = 64 * 1024;
 export const FREE_MIN = 1024 * 1024 * 1024;
 
 export class JournalRoom {
-  private fd: number | null;
+  private fd: number | null = null;
+  private name = "";
+  private failed = false;
   /** Bytes of blocks since the last look. */
   private written = 0;
   /** V8 puts memory that can grow at the start of a page, which a write past the cache needs. */
   private readonly zeros = new Uint8Array(new ArrayBuffer(STEP_SIZE, { maxByteLength: STEP_SIZE }));
 
-  constructor(private readonly folder: string) {
-    this.fd = openPastCache(join(folder, "journal", "data.mdb"));
-  }
+  /** Of the journal in `folder`, of whose files none has blocks beyond `fileSizeMax` bytes. */
+  constructor(
+    private readonly folder: string,
+    private readonly fileSizeMax: number,
+  ) {}
 
   /** To be told of each block that was written, of `size` bytes. */
   wrote(size: number): void {
@@ -41,36 +44,39 @@ export class JournalRoom {
 
   /** Whether it is time for `make`. */
   get isDue(): boolean {
-    return this.written >= LOOK_SIZE && this.fd !== null;
+    return this.written >= LOOK_SIZE && !this.failed;
   }
 
-  /** Makes room of a step, unless there is enough from `pagesEnd`, in bytes, on. */
-  make(pagesEnd: number): void {
+  /** Makes room of a step in file `name`, unless there is enough from `offset`, in bytes, on. */
+  make({ name, offset }: { name: string; offset: number }): void {
     this.written = 0;
-    if (this.fd === null) return;
+    if (this.failed) return;
     try {
-      if (fstatSync(this.fd).size - pagesEnd >= ROOM_SIZE) return;
+      const fd = this.fdOf(name);
+      const { size } = fstatSync(fd);
+      if (size - offset >= ROOM_SIZE || size >= this.fileSizeMax) return;
       const { bavail, bsize } = statfsSync(this.folder);
-      if (bavail * bsize >= FREE_MIN && writeSync(this.fd, this.zeros) === STEP_SIZE) return;
+      if (bavail * bsize >= FREE_MIN && writeSync(fd, this.zeros) === STEP_SIZE) return;
     } catch {
-      // As when the disk has little left.
+      // As when the disk has little left, or the file system knows of no writes past its cache.
     }
     this.close();
   }
 
   close(): void {
+    this.failed = true;
     if (this.fd !== null) closeSync(this.fd);
     this.fd = null;
   }
-}
 
-/** Null where the file system or the platform knows of no writes past the page cache. */
-function openPastCache(file: string): number | null {
-  const { O_WRONLY, O_APPEND, O_DIRECT } = constants;
-  if (O_DIRECT === undefined) return null;
-  try {
-    return openSync(file, O_WRONLY | O_APPEND | O_DIRECT);
-  } catch {
-    return null;
+  private fdOf(name: string): number {
+    if (this.fd !== null && this.name === name) return this.fd;
+    if (this.fd !== null) closeSync(this.fd);
+    this.fd = null;
+    const { O_WRONLY, O_APPEND, O_DIRECT } = constants;
+    if (O_DIRECT === undefined) throw new Error("no writes past the page cache here");
+    this.fd = openSync(join(this.folder, "journal", name), O_WRONLY | O_APPEND | O_DIRECT);
+    this.name = name;
+    return this.fd;
   }
 }

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { sealBlock } from "../engine/block.js";
 import { JournalRoom } from "./journal-room.js";
+import { JournalStore } from "./journal-store.js";
 import {
   DONE_WORD,
   FAILED_WORD,
@@ -15,20 +16,17 @@ import {
   SIZE_WORD,
 } from "./journal-writer.js";
 import { monotonicMs } from "./shared-clock.js";
-import { JournalStore } from "./storage.js";
 
-const { folder, words, position, doneMs, memory } = workerData as JournalWriterData;
-const store = new JournalStore(folder);
-const room = new JournalRoom(folder);
-/** What lmdb is given: of shared memory it reads no value. */
-const block = Buffer.alloc(memory[0].byteLength);
+const { folder, fileSizeMax, words, position, doneMs, memory } = workerData as JournalWriterData;
+const store = new JournalStore(folder, { fileSizeMax });
+const room = new JournalRoom(folder, fileSizeMax);
 let done = 0;
 parentPort!.postMessage(done);
 for (;;) {
   const order = Atomics.load(words, ORDERS_WORD);
   if (order === done) {
     if (room.isDue) {
-      room.make(store.pagesEnd);
+      room.make(store.end!);
       continue;
     }
     // It may also end without a new block: by the wake-up for one that was seen before it slept.
@@ -40,8 +38,7 @@ for (;;) {
   try {
     const bytes = new Uint8Array(memory[words[MEMORY_WORD]!]!, 0, size);
     sealBlock(bytes);
-    block.set(bytes);
-    store.appendSync(position[0]!, block.subarray(0, size));
+    store.appendSync(position[0]!, bytes);
     room.wrote(size);
   } catch {
     words[FAILED_WORD] = 1;

@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { assert } from "../protocol/assert.js";
 import type { BlockSink } from "./block-sink.js";
+import type { Config } from "./config.js";
 import { monotonicMs } from "./shared-clock.js";
 
 /** Words of the memory that both threads see. */
@@ -21,6 +22,7 @@ export const SIZE_END = -1;
 /** What the thread is given: MEMORY_WORD tells in which memory the block is, SIZE_WORD its size. */
 export interface JournalWriterData {
   folder: string;
+  fileSizeMax: number;
   words: Int32Array;
   /** The block's first position. */
   position: Float64Array;
@@ -28,6 +30,9 @@ export interface JournalWriterData {
   doneMs: Float64Array;
   memory: readonly [SharedArrayBuffer, SharedArrayBuffer];
 }
+
+/** Bytes, as in the section "journal" of the configuration. */
+export type JournalLimits = Pick<Config["journal"], "blockSizeMax" | "fileSizeMax">;
 
 interface Waiting {
   startedMs: number;
@@ -45,17 +50,17 @@ export class JournalWriter implements BlockSink {
   private waiting: Waiting | null = null;
   private failure: Error | null = null;
 
-  private constructor(folder: string, blockSizeMax: number) {
+  private constructor(folder: string, { blockSizeMax, fileSizeMax }: JournalLimits) {
     this.memory = [new SharedArrayBuffer(blockSizeMax), new SharedArrayBuffer(blockSizeMax)];
     const { words, position, doneMs, memory } = this;
-    const data: JournalWriterData = { folder, words, position, doneMs, memory };
+    const data: JournalWriterData = { folder, fileSizeMax, words, position, doneMs, memory };
     const url = new URL("./journal-worker.js", import.meta.url);
     this.worker = new Worker(url, { workerData: data });
   }
 
   /** Starts the thread on the journal in `folder`; resolves when it can take a block. */
-  static async open(folder: string, blockSizeMax: number): Promise<JournalWriter> {
-    const writer = new JournalWriter(folder, blockSizeMax);
+  static async open(folder: string, limits: JournalLimits): Promise<JournalWriter> {
+    const writer = new JournalWriter(folder, limits);
     const { worker } = writer;
     await new Promise<void>((resolve, reject) => {
       worker.once("message", resolve);

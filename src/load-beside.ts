@@ -10,7 +10,7 @@ import type { State } from "../engine/state.js";
 import type { Table } from "../engine/table.js";
 import type { LoadDone, LoadOrder } from "./load-worker.js";
 import { rowCountOf } from "./recover.js";
-import type { TableStore } from "./storage.js";
+import type { TableStore } from "./table-store.js";
 
 /** Under so many rows a thread takes longer to start than it helps. */
 const ROWS_WORTH_A_THREAD = 500_000;

@@ -6,7 +6,7 @@ import { prepareMemory } from "../engine/memory.js";
 import { RowIndex } from "../engine/row-index.js";
 import { Table } from "../engine/table.js";
 import { prepareWords } from "./kernel-memory.js";
-import { type TableReading, TableStore } from "./storage.js";
+import { type TableReading, TableStore } from "./table-store.js";
 
 export interface LoadOrder {
   folder: string;

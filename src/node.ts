@@ -11,6 +11,8 @@ import { DataLock } from "./data-lock.js";
 import { stopOnFailedCommit, stopUnwritten } from "./database.js";
 import { type Host, systemHost } from "./host.js";
 import { inlineMore } from "./inlining.js";
+import { JournalStore } from "./journal-store.js";
+import { takeOverJournal } from "./journal-takeover.js";
 import { JournalWriter } from "./journal-writer.js";
 import { loadBeside } from "./load-beside.js";
 import { giveAhead } from "./memory-ahead.js";
@@ -18,7 +20,7 @@ import { Metrics } from "./metrics.js";
 import { newEngine, type Recovery, recover } from "./recover.js";
 import { loadRootKey } from "./root-key.js";
 import { checkRules } from "./rules.js";
-import { JournalStore, TableStore } from "./storage.js";
+import { TableStore } from "./table-store.js";
 import { deriveVaultKeys, KeyVault, type VaultKeys } from "./vault.js";
 
 export interface Node {
@@ -33,6 +35,8 @@ export interface Node {
   readonly vaultKeys: VaultKeys;
   readonly lock: DataLock;
   readonly blocksReplayed: number;
+  /** Bytes behind the journal's last block, of one that was never finished or answered. */
+  readonly bytesDropped: number;
   /** Answers what was taken, makes a checkpoint and closes everything. */
   close(): Promise<void>;
 }
@@ -57,15 +61,14 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   const lock = DataLock.take(config.data);
   stopOnFailedCommit();
   const metrics = new Metrics();
-  const journal = new JournalStore(config.data);
-  const tables = new TableStore(config.data);
+  const { journal, tables } = await openStores(config.data, lock);
   let opening: Promise<JournalWriter> | null = null;
   try {
     checkRules(join(config.data, "rules.json"), config, vault);
     opening = openWriter(config);
     options.opening?.({ metrics, vaultKeys });
     const { engine, checkpointPosition, blocksReplayed } = await load(config, journal, tables);
-    await journal.confirm().catch(stopUnwritten);
+    const bytesDropped = await journal.confirm().catch(stopUnwritten);
     const host = systemHost(options.clock);
     const writer = await opening;
     const core = new Core({ config, engine, journal: writer, vault, metrics, host });
@@ -84,6 +87,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
       vaultKeys,
       lock,
       blocksReplayed,
+      bytesDropped,
       close: async () => {
         ahead.stop();
         checkpointer.stop();
@@ -104,6 +108,16 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
   }
 }
 
+async function openStores(folder: string, lock: DataLock) {
+  try {
+    await takeOverJournal(folder);
+    return { journal: new JournalStore(folder), tables: new TableStore(folder) };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
 async function load(config: Config, journal: JournalStore, tables: TableStore): Promise<Recovery> {
   const engine = newEngine(config);
   const loaded = await loadBeside(config.data, tables, engine.state);
@@ -112,7 +126,7 @@ async function load(config: Config, journal: JournalStore, tables: TableStore): 
 
 /** Its thread takes a third of a second to start: tables are loaded meanwhile. */
 function openWriter(config: Config): Promise<JournalWriter> {
-  const opening = JournalWriter.open(config.data, config.journal.blockSizeMax);
+  const opening = JournalWriter.open(config.data, config.journal);
   // Whoever awaits it is told; when loading fails before, it is nobody's rejection.
   opening.catch(() => {});
   return opening;

@@ -15,8 +15,9 @@ import { replayBlock } from "../engine/replay.js";
 import type { State, StateLimits } from "../engine/state.js";
 import type { Table } from "../engine/table.js";
 import type { Config } from "./config.js";
+import type { JournalStore } from "./journal-store.js";
 import { prepareWords } from "./kernel-memory.js";
-import type { JournalStore, TableStore } from "./storage.js";
+import type { TableStore } from "./table-store.js";
 
 export interface Recovery {
   engine: Engine;

@@ -59,6 +59,10 @@ export async function startServer(
     const { committedPosition: position } = core;
     const cipher = encryptsInPlace() ? "in place" : "node:crypto";
     log.info({ position, blocks: node.blocksReplayed, cipher }, "serving");
+    if (node.bytesDropped > 0) {
+      const bytes = node.bytesDropped;
+      log.warn({ bytes }, "the journal ended in a block that was not finished; it is dropped");
+    }
     lowerHelpers(helpers);
     const parts = { node, queries, listener, control, heartbeat, watch, log };
     return { ...addresses(parts, terminalsPort), stop: () => stop(parts) };

@@ -8,7 +8,7 @@ import { CommitWatch } from "../src/commit-watch.js";
 import type { Host } from "../src/host.js";
 import { createLogger } from "../src/log.js";
 import { GAUGE, Metrics } from "../src/metrics.js";
-import { TableStore } from "../src/storage.js";
+import { TableStore } from "../src/table-store.js";
 import { clientOf, ITEM_BUS, panOf, seededFolder, serve, TERMINALS, until } from "./server-kit.js";
 
 const CHECKPOINT_SECONDS = 1;

@@ -10,7 +10,8 @@ import { luhnDigit } from "../protocol/pan.js";
 import { EXIT } from "../src/cli/exit-codes.js";
 import { TerminalClient } from "../src/client/index.js";
 import { idNumberCheck } from "../src/id-number.js";
-import { JournalStore } from "../src/storage.js";
+import { readBlocks } from "../src/journal-files.js";
+import { blockPlace, overwriteBlock } from "./journal-damage.js";
 import { type Ended, type ServerProcess, serve, tongka, tongkaHere } from "./tongka-process.js";
 
 const folder = mkdtempSync(join(tmpdir(), "tongka-cli-server-"));
@@ -277,11 +278,10 @@ t.test("import with no server opens the folder itself", async (t) => {
 });
 
 t.test("a changed byte is found, and its block named", async (t) => {
-  const journal = new JournalStore(data);
-  const bytes = Uint8Array.from(journal.blockOf(3)!);
+  const [block] = await readBlocks(data, { from: 3, count: 1 });
+  const { bytes } = block!;
   bytes[bytes.length - 1]! ^= 1;
-  await journal.append(3, bytes);
-  await journal.close();
+  overwriteBlock(blockPlace(data, 3), bytes);
   const verify = ["journal", "verify", "--json", "--data", data];
   const { code, stdout, stderr } = await tongka(verify);
   t.equal(code, EXIT.DAMAGED);

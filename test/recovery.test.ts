@@ -17,13 +17,15 @@ import { FUNCTION_ECHO } from "../protocol/index.js";
 import type { Config } from "../src/config.js";
 import { lockHolder } from "../src/data-lock.js";
 import { readBlocks, verifyJournal } from "../src/journal-files.js";
+import { JournalStore } from "../src/journal-store.js";
 import { loadBeside } from "../src/load-beside.js";
 import { openNode } from "../src/node.js";
 import { newEngine, recover } from "../src/recover.js";
-import { JournalStore, TableStore } from "../src/storage.js";
+import { TableStore } from "../src/table-store.js";
 import { type Child, spawnNode, startChild } from "./child-process.js";
 import { Ledger, load } from "./crash/load.js";
 import { judge, judgeCopy, repeats, type Verdict } from "./crash/verdict.js";
+import { blockPlace, overwriteBlock } from "./journal-damage.js";
 import type { RaceOptions } from "./lock-child.js";
 import { RawSocket, RawTerminal } from "./raw-terminal.js";
 import {
@@ -172,18 +174,12 @@ async function killedFolder(t: Test): Promise<string> {
   return folder;
 }
 
-/** Puts other bytes in the place of a block. */
-async function overwrite(folder: string, position: number, bytes: Uint8Array): Promise<void> {
-  const journal = new JournalStore(folder);
-  await journal.append(position, bytes);
-  await journal.close();
-}
-
 t.test("a changed byte is found, its block named, and the folder not opened", async (t) => {
   const folder = await killedFolder(t);
   const blocks = await readBlocks(folder, { from: 1, count: 1_000_000 });
   const block = blocks[blocks.length - 5]!;
   const { firstPosition } = block;
+  const place = blockPlace(folder, firstPosition);
   const remedy = "(tongka journal verify|start the version that wrote it)";
   const where = new RegExp(`^journal block at position ${firstPosition}: [^\\n]*${remedy}[^\\n]*$`);
   const size = block.bytes.length;
@@ -191,28 +187,28 @@ t.test("a changed byte is found, its block named, and the folder not opened", as
   for (const offset of offsets) {
     const changed = block.bytes.slice();
     changed[offset]! ^= 0x10;
-    await overwrite(folder, firstPosition, changed);
+    overwriteBlock(place, changed);
     const result = await verifyJournal(folder, () => {});
     t.equal(result.badPosition, firstPosition, `byte ${offset}: ${result.problem}`);
     t.match(await refusal(configOf(folder)), where);
   }
   for (const bytes of [block.bytes.slice(0, 100), new Uint8Array(0), block.bytes.slice(0, -8)]) {
-    await overwrite(folder, firstPosition, bytes);
+    overwriteBlock(place, bytes);
     t.equal((await verifyJournal(folder, () => {})).badPosition, firstPosition, "cut");
     t.match(await refusal(configOf(folder)), where);
   }
   for (const other of [blocks.at(-6)!, blocks.at(-4)!]) {
-    await overwrite(folder, firstPosition, other.bytes);
+    overwriteBlock(place, other.bytes);
     t.equal((await verifyJournal(folder, () => {})).badPosition, firstPosition, "another block");
     t.match(await refusal(configOf(folder)), where);
   }
-  await overwrite(folder, firstPosition, block.bytes);
+  overwriteBlock(place, block.bytes);
   t.match(await verifyJournal(folder, () => {}), { problem: "", badPosition: null });
   t.equal(await refusal(configOf(folder)), "", "as it was, it opens");
   const first = blocks[1]!;
   const changed = first.bytes.slice();
   changed[140]! ^= 1;
-  await overwrite(folder, first.firstPosition, changed);
+  overwriteBlock(blockPlace(folder, first.firstPosition), changed);
   const result = await verifyJournal(folder, () => {});
   t.equal(result.badPosition, first.firstPosition, "one before the checkpoint, too");
 });

@@ -230,6 +230,6 @@ t.test(`nothing of it in logs, metrics, answers or files (seed ${SEED})`, async 
     needles.found(Buffer.concat(said.map((part) => Buffer.concat([part, Buffer.from("\n")])))),
     [],
   );
-  const journal = readFileSync(join(folder, "journal", "data.mdb"));
+  const journal = readFileSync(join(folder, "journal", "0000000000000001.blocks"));
   t.ok(journal.includes(Buffer.from(cardTokenOf(new KeyVault(vaultKeys), 1))), "tokens are there");
 });

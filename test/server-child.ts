@@ -3,7 +3,7 @@
 
 import { createLogger } from "../src/log.js";
 import { startServer } from "../src/server.js";
-import { TableStore } from "../src/storage.js";
+import { TableStore } from "../src/table-store.js";
 import { configOf, type Flags } from "./server-kit.js";
 
 /** What the parent hands over as its one argument, in JSON. */

@@ -56,9 +56,9 @@ async function verify(context: Context, _args: readonly string[], options: Optio
   const { data } = await settingsOf(context, options);
   const { verifyJournal } = await import("../journal-files.js");
   let progress: Progress | null = null;
-  const result = await verifyJournal(data, ({ blocksDone, blocksTotal }) => {
-    progress ??= startProgress("verifying", blocksTotal, output);
-    progress.update(blocksDone);
+  const result = await verifyJournal(data, ({ positionsDone, positionsTotal }) => {
+    progress ??= startProgress("verifying", positionsTotal, output);
+    progress.update(positionsDone);
   });
   (progress as Progress | null)?.stop();
   if (context.json) output.json(result);
@@ -67,6 +67,7 @@ async function verify(context: Context, _args: readonly string[], options: Optio
       ["blocks", result.blocks],
       ["last position", result.position],
       ["verdict", result.badPosition === null ? "whole" : "damaged"],
+      ["behind it", unfinishedText(result.unfinishedSize)],
     ]);
   }
   if (result.badPosition === null) return undefined;
@@ -75,6 +76,11 @@ async function verify(context: Context, _args: readonly string[], options: Optio
       "keep the folder as evidence and restore from a backup",
     EXIT.DAMAGED,
   );
+}
+
+function unfinishedText(size: number): string {
+  if (size === 0) return "nothing";
+  return `${size} bytes of a block that was not finished or is damaged; a start drops them`;
 }
 
 async function show(context: Context, args: readonly string[], options: Options) {

@@ -1,5 +1,6 @@
-// Calls of the C library that fail: the nth write or sync of a data file gives EIO, ENOSPC, half of
-// what it should, nothing for seconds or for ever, or the end of the process in its middle.
+// Calls of the C library that fail: the nth write or sync of a data file, or the nth file that is
+// made, gives EIO, ENOSPC, half of what it should, nothing for seconds or for ever, or the end of
+// the process in its middle.
 
 import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -14,9 +15,9 @@ import {
   takeVerdict,
   unexpected,
 } from "./case.js";
-import { isEnded, Life, scratchFolder, seededCopy } from "./life.js";
+import { isEnded, Life, SMALL_FILES, scratchFolder, seededCopy } from "./life.js";
 import type { Fault, Preload } from "./preload.js";
-import { putFiles, Recording } from "./recording.js";
+import { putFiles, Recording, readFiles } from "./recording.js";
 import { judge } from "./verdict.js";
 
 /** A server that a fault must end has ended by then. */
@@ -46,6 +47,10 @@ const UNDER_LOAD = [10, 90] as const;
 const IN_START = [1, 1] as const;
 const IN_CHECKPOINTS = [1, 4] as const;
 const IN_ROOM = [1, 6] as const;
+/** Files of the journal that are made under load, when they are small. */
+const IN_FILES = [1, 4] as const;
+/** Beyond that of a start. */
+const IN_FOLDERS = [2, 5] as const;
 
 function row(
   [file, call, kind, how]: readonly [Fault["file"], Fault["call"], Fault["kind"], string],
@@ -70,26 +75,39 @@ const ROWS: readonly Row[] = [
   row(["journal", "sync", "eio", "once"], UNDER_LOAD, "SIGKILL", FAILED),
   row(["tables", "write", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
   row(["journal", "write", "enospc", "always"], IN_START, "SIGKILL", FAILED),
-  row(["journal", "meta", "eio", "once"], UNDER_LOAD, "SIGKILL", FAILED),
-  row(["journal", "write", "short", "once"], UNDER_LOAD, "SIGKILL", FAILED),
+  row(["journal", "create", "eio", "once"], IN_FILES, "SIGKILL", FAILED),
+  row(["journal", "write", "short", "always"], UNDER_LOAD, "SIGKILL", FAILED),
   row(["journal", "sync", "stall", "once"], UNDER_LOAD, "SIGKILL", SLOW),
   row(["tables", "write", "enospc", "always"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["journal", "sync", "eio", "once"], IN_START, "SIGKILL", FAILED),
   row(["journal", "write", "enospc", "always"], UNDER_LOAD, "SIGKILL", FAILED),
   row(["journal", "write", "eio", "once"], UNDER_LOAD, "SIGKILL", FAILED),
   row(["journal", "sync", "enospc", "always"], UNDER_LOAD, "SIGKILL", FAILED),
-  row(["journal", "meta", "short", "once"], UNDER_LOAD, "SIGKILL", FAILED),
+  row(["journal", "create", "enospc", "always"], IN_FILES, "SIGKILL", FAILED),
+  row(["journal", "create", "kill", "once"], IN_FILES, "SIGKILL", null),
+  row(["journal", "folder", "eio", "once"], IN_FOLDERS, "SIGKILL", FAILED),
+  row(["journal", "folder", "kill", "once"], IN_FOLDERS, "SIGKILL", null),
   row(["journal", "write", "stall", "once"], UNDER_LOAD, "SIGKILL", SLOW),
   row(["journal", "write", "kill", "once"], UNDER_LOAD, "SIGKILL", null),
-  row(["journal", "meta", "kill", "once"], UNDER_LOAD, "SIGKILL", null),
+  row(["journal", "sync", "kill", "once"], UNDER_LOAD, "SIGKILL", null),
+  row(["journal", "sync", "hang", "once"], UNDER_LOAD, "SIGKILL", SLOW),
+  row(["journal", "write", "hang", "once"], UNDER_LOAD, "SIGKILL", SLOW),
+  row(["journal", "create", "stall", "once"], IN_FILES, "SIGKILL", SLOW),
+  row(["journal", "create", "hang", "once"], IN_FILES, "SIGKILL", SLOW),
+  row(["journal", "folder", "eio", "once"], IN_START, "SIGKILL", FAILED),
+  row(["journal", "folder", "stall", "once"], IN_FOLDERS, "SIGKILL", SLOW),
   row(["tables", "sync", "eio", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "write", "eio", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "write", "short", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
   row(["tables", "sync", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
   row(["tables", "meta", "eio", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
+  row(["tables", "meta", "short", "once"], IN_CHECKPOINTS, "SIGKILL", FAILED),
+  row(["tables", "meta", "kill", "once"], IN_CHECKPOINTS, "SIGKILL", null),
   row(["tables", "sync", "stall", "once"], IN_CHECKPOINTS, "serves", null, STOPS),
+  // Node writes the rest of a write that was short, and is told of no error.
+  row(["journal", "write", "short", "once"], UNDER_LOAD, "serves", null, STOPS),
   row(["journal", "room", "enospc", "always"], IN_ROOM, "serves", null, STOPS),
-  row(["journal", "room", "short", "once"], IN_ROOM, "serves", null, STOPS),
+  row(["journal", "room", "short", "always"], IN_ROOM, "serves", null, STOPS),
   row(["journal", "room", "kill", "once"], IN_ROOM, "SIGKILL", null),
   row(["journal", "room", "stall", "once"], IN_ROOM, "SIGKILL", SLOW),
   HANG,
@@ -124,12 +142,14 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
   const nth = least + context.random.below(most - least + 1);
   const fault = { ...row.fault, nth };
   const { file, call, kind, always } = fault;
-  const what = `${file} ${call} ${nth} ${kind}${always ? " from then on" : ""}`;
+  const small = areSmall(context, row.fault);
+  const more = `${always ? " from then on" : ""}${small ? ", small files" : ""}`;
+  const what = `${file} ${call} ${nth} ${kind}${more}`;
   const folder = scratchFolder(context);
   const [recordFile, hitFile] = [join(folder, "recording"), join(folder, "hit")];
   const mark = () => (existsSync(recordFile) ? statSync(recordFile).size : 0);
   const short = row.line === SLOW || kind === "hang";
-  const flags = { "journal.commitSecondsMax": short ? 1 : 30 };
+  const flags = { "journal.commitSecondsMax": short ? 1 : 30, ...(small && SMALL_FILES) };
   const life = new Life(context, what, { mark, flags });
   const server = await life.tryStart(preload.environment({ recordFile, hitFile, fault }));
   const gone = isEnded(server) ? Promise.resolve() : life.load(server);
@@ -146,6 +166,12 @@ async function faultOnce(context: Context, preload: Preload, row: Row): Promise<
   await life.restart();
   life.count();
   rmSync(folder, { recursive: true });
+}
+
+/** Whether files of the journal are small: so that some are made, and else by chance. */
+function areSmall({ random }: Context, { call }: Row["fault"]): boolean {
+  if (call === "create" || call === "folder") return true;
+  return call !== "room" && random.below(2) === 0;
 }
 
 /** The end that must come by itself. */
@@ -180,7 +206,7 @@ async function goOn(context: Context, life: Life, server: ServerProcess, row: Ro
 
 /** The same moment, when the machine goes down, too: what was not synced may be gone. */
 async function afterPowerCut(context: Context, life: Life, recordFile: string): Promise<void> {
-  const recording = new Recording(recordFile, context.template);
+  const recording = new Recording(recordFile, readFiles(context.template));
   const count = recording.steps.length;
   if (count === 0) return;
   const folder = seededCopy(context);

@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Context, type CrashCase, unexpected } from "./case.js";
-import { isEnded, Life } from "./life.js";
+import { isEnded, Life, SMALL_FILES } from "./life.js";
 import { twiceControl } from "./twice-control.js";
 
 /** Kills of one data folder: each verdict reads its whole journal. */
@@ -28,7 +28,8 @@ export const KILL_CASE: CrashCase = {
     for (let round = 0; round < rounds; round++) {
       if (round % ROUNDS_PER_FOLDER === 0) {
         life?.count();
-        life = new Life(context, `kill ${round + 1}`);
+        const small = (round / ROUNDS_PER_FOLDER) % 2 === 0;
+        life = new Life(context, `kill ${round + 1}`, { flags: small ? SMALL_FILES : {} });
       }
       replayed += await killOnce(context, life!, round);
       context.progress(round + 1, rounds);

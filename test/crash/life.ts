@@ -13,6 +13,8 @@ import { copyFolder, judgeCopy, repeats, type Verdict } from "./verdict.js";
 const CLIENTS = 4;
 const REPEATS = 60;
 const FLAGS = { "journal.checkpointSeconds": 1 };
+/** Files of the journal as small as can be: under load several a second. */
+export const SMALL_FILES = { "journal.fileSizeMax": 65_536 };
 
 export interface LifeOptions {
   flags?: Flags;

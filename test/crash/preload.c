@@ -1,14 +1,18 @@
 // Stands between a server and the C library (LD_PRELOAD): records what is written to the data
 // files, fails chosen calls, and moves the clock of the day. Built by the tests at run time.
 //
-//   CRASH_RECORD=FILE  every write and sync of the data files in one order (layout: recording.ts)
+//   CRASH_RECORD=FILE  every write and sync of the data files, and each file of the journal that is
+//                      made, in one order (layout: recording.ts)
 //   CRASH_FAULT=FILE:CALL:KIND:NTH:HOW   fails the NTH call: "journal:sync:eio:7:once"
 //   CRASH_HIT=FILE     gets one byte for each call that was failed
 //   CRASH_CLOCK=FILE   seconds (a double) that are added to the clock of the day at each look
 //
 // The twist: a write and its record are made under one mutex, so that the order of records is the
-// order of effects over both files. A sync is two records, for only what was written before it
+// order of effects over all files. A sync is two records, for only what was written before it
 // began is on disk when it ends. Calls on all other files pass untouched.
+//
+// The data files are /journal/N.blocks, each known by the number N, and /tables/data.mdb. Of the
+// folder of the journal syncs are seen: they put on disk that a file is there.
 //
 // What lmdb says of a failed write is held against the room it has for it: see src/mend-lmdb.ts.
 
@@ -29,17 +33,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WRITE = 1, WRITE_SYNCED, SYNC_BEGIN, SYNC_END, TRUNCATE, OUTSIDE };
-enum { CALL_WRITE = 1, CALL_META, CALL_ROOM, CALL_SYNC };
+enum { WRITE = 1, WRITE_SYNCED, SYNC_BEGIN, SYNC_END, TRUNCATE, OUTSIDE, CREATE };
+enum { JOURNAL = 1, TABLES, FOLDER };
+enum { CALL_WRITE = 1, CALL_META, CALL_ROOM, CALL_SYNC, CALL_CREATE, CALL_FOLDER };
 enum { EIO_FAULT = 1, ENOSPC_FAULT, SHORT_FAULT, STALL_FAULT, KILL_FAULT, HANG_FAULT };
 enum { FDS_MAX = 65536, IOV_MAX_HERE = 1024, SECTOR = 512 };
 
 #define REAL(name) ({ static __typeof__(&name) f; if (!f) f = dlsym(RTLD_NEXT, #name); f; })
 
-struct record { uint32_t kind, file; uint64_t offset, length; };
+struct record { uint32_t kind, file; uint64_t first, offset, length; };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned char file_of[FDS_MAX], synced[FDS_MAX], appends[FDS_MAX];
+static uint64_t first_of[FDS_MAX];
 static int record_fd = -1, hit_fd = -1;
 static uint64_t sync_count;
 static int fault_file, fault_call, fault_kind, fault_nth, fault_always, fault_count;
@@ -53,7 +59,7 @@ static int index_of(const char *word, const char *const *words) {
 
 __attribute__((constructor)) static void begin(void) {
   static const char *const files[] = {"journal", "tables", 0};
-  static const char *const calls[] = {"write", "meta", "room", "sync", 0};
+  static const char *const calls[] = {"write", "meta", "room", "sync", "create", "folder", 0};
   static const char *const kinds[] = {"eio", "enospc", "short", "stall", "kill", "hang", 0};
   const char *path = getenv("CRASH_RECORD");
   int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
@@ -82,17 +88,28 @@ static int ends(const char *path, const char *tail) {
   return n >= m && !strcmp(path + n - m, tail);
 }
 
+// The number of a file of the journal, its first position; 0 it is none.
+static uint64_t first_in(const char *path) {
+  static const char folder[] = "/journal";
+  const char *name = strrchr(path, '/');
+  size_t n = sizeof folder - 1;
+  if (!name || (size_t)(name - path) < n || strncmp(name - n, folder, n)) return 0;
+  return ends(path, ".blocks") ? strtoull(name + 1, 0, 10) : 0;
+}
+
 static int opened(int fd, const char *path, int flags) {
   if (fd < 0 || fd >= FDS_MAX) return fd;
-  file_of[fd] = ends(path, "/journal/data.mdb") ? 1 : ends(path, "/tables/data.mdb") ? 2 : 0;
+  first_of[fd] = first_in(path);
+  file_of[fd] = first_of[fd] ? JOURNAL
+    : ends(path, "/tables/data.mdb") ? TABLES : ends(path, "/journal") ? FOLDER : 0;
   synced[fd] = (flags & O_DSYNC) != 0;
   appends[fd] = (flags & O_APPEND) != 0;
   return fd;
 }
 
 // Called under the mutex.
-static void note(int kind, int file, uint64_t offset, uint64_t length, const struct iovec *iov) {
-  struct record head = {kind, file, offset, length};
+static void note(int kind, int fd, uint64_t offset, uint64_t length, const struct iovec *iov) {
+  struct record head = {kind, file_of[fd], first_of[fd], offset, length};
   if (record_fd < 0) return;
   if (REAL(write)(record_fd, &head, sizeof head) != sizeof head) abort();
   for (uint64_t left = kind <= WRITE_SYNCED ? length : 0; left > 0; iov++) {
@@ -102,9 +119,9 @@ static void note(int kind, int file, uint64_t offset, uint64_t length, const str
   }
 }
 
-static void note_alone(int kind, int file, uint64_t offset, uint64_t length) {
+static void note_alone(int kind, int fd, uint64_t offset, uint64_t length) {
   pthread_mutex_lock(&mutex);
-  note(kind, file, offset, length, 0);
+  note(kind, fd, offset, length, 0);
   pthread_mutex_unlock(&mutex);
 }
 
@@ -152,7 +169,7 @@ static ssize_t write_data(int fd, const struct iovec *iov, int count, off_t offs
   ssize_t size = moves ? REAL(writev)(fd, iov, count) : REAL(pwritev)(fd, iov, count, offset);
   int error = errno;
   if (size > 0 && appends[fd]) offset = lseek(fd, 0, SEEK_CUR) - size;
-  if (size > 0) note(synced[fd] ? WRITE_SYNCED : WRITE, file_of[fd], offset, size, iov);
+  if (size > 0) note(synced[fd] ? WRITE_SYNCED : WRITE, fd, offset, size, iov);
   if (kind == KILL_FAULT) kill(getpid(), SIGKILL);
   pthread_mutex_unlock(&mutex);
   errno = error;
@@ -161,18 +178,31 @@ static ssize_t write_data(int fd, const struct iovec *iov, int count, off_t offs
 
 static int sync_data(int fd, int (*real)(int)) {
   if (!data_file(fd)) return real(fd);
-  int kind = fault(file_of[fd], CALL_SYNC);
+  int of_folder = file_of[fd] == FOLDER;
+  int kind = fault(of_folder ? JOURNAL : file_of[fd], of_folder ? CALL_FOLDER : CALL_SYNC);
   if (kind == KILL_FAULT) kill(getpid(), SIGKILL);
   if (kind != 0) return failed(kind);
   uint64_t id = __atomic_add_fetch(&sync_count, 1, __ATOMIC_SEQ_CST);
-  note_alone(SYNC_BEGIN, file_of[fd], id, 0);
+  note_alone(SYNC_BEGIN, fd, id, 0);
   int result = real(fd);
-  if (result == 0) note_alone(SYNC_END, file_of[fd], id, 0);
+  if (result == 0) note_alone(SYNC_END, fd, id, 0);
   return result;
 }
 
 int fdatasync(int fd) { return sync_data(fd, REAL(fdatasync)); }
 int fsync(int fd) { return sync_data(fd, REAL(fsync)); }
+
+// Opens by `call`; that a file of the journal is made is noted as it is made.
+#define OPENED(path, flags, call) \
+  int makes = (flags & O_CREAT) != 0 && first_in(path) != 0; \
+  int kind = makes ? fault(JOURNAL, CALL_CREATE) : 0; \
+  if (kind == EIO_FAULT || kind == ENOSPC_FAULT) return failed(kind); \
+  if (makes) pthread_mutex_lock(&mutex); \
+  int fd = opened(call, path, flags); \
+  if (makes && fd >= 0) note(CREATE, fd, 0, 0, 0); \
+  if (kind == KILL_FAULT) kill(getpid(), SIGKILL); \
+  if (makes) pthread_mutex_unlock(&mutex); \
+  return fd;
 
 #define OPEN(name) \
   int name(const char *path, int flags, ...) { \
@@ -180,7 +210,7 @@ int fsync(int fd) { return sync_data(fd, REAL(fsync)); }
     va_start(rest, flags); \
     int mode = va_arg(rest, int); \
     va_end(rest); \
-    return opened(REAL(name)(path, flags, mode), path, flags); \
+    OPENED(path, flags, REAL(name)(path, flags, mode)) \
   }
 OPEN(open)
 OPEN(open64)
@@ -191,7 +221,7 @@ OPEN(open64)
     va_start(rest, flags); \
     int mode = va_arg(rest, int); \
     va_end(rest); \
-    return opened(REAL(name)(folder, path, flags, mode), path, flags); \
+    OPENED(path, flags, REAL(name)(folder, path, flags, mode)) \
   }
 OPENAT(openat)
 OPENAT(openat64)
@@ -233,7 +263,7 @@ PWRITEV(pwritev64)
     if (!data_file(fd)) return REAL(name)(fd, length); \
     pthread_mutex_lock(&mutex); \
     int result = REAL(name)(fd, length); \
-    if (result == 0) note(TRUNCATE, file_of[fd], 0, length, 0); \
+    if (result == 0) note(TRUNCATE, fd, 0, length, 0); \
     pthread_mutex_unlock(&mutex); \
     return result; \
   }
@@ -244,7 +274,7 @@ TRUNCATE_TO(ftruncate64)
 #define MAP(name) \
   void *name(void *at, size_t length, int protection, int flags, int fd, off_t offset) { \
     int shared = (flags & MAP_TYPE) != MAP_PRIVATE; \
-    if (shared && (protection & PROT_WRITE) && data_file(fd)) note_alone(OUTSIDE, file_of[fd], 0, 0); \
+    if (shared && (protection & PROT_WRITE) && data_file(fd)) note_alone(OUTSIDE, fd, 0, 0); \
     return REAL(name)(at, length, protection, flags, fd, offset); \
   }
 MAP(mmap)

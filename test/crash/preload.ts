@@ -14,8 +14,11 @@ const FLAGS = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-D_GNU_SOURCE"];
 /** Which call is failed: the `nth` of its kind on a data file, or that one and all after it. */
 export interface Fault {
   file: "journal" | "tables";
-  /** "meta" is the write of the page that names what is on disk, "room" one behind all pages. */
-  call: "write" | "meta" | "room" | "sync";
+  /**
+   * "meta" is the write of the page of the tables that names what is on disk; of the journal,
+   * "room" is one of zeros behind all blocks, "create" makes a file and "folder" syncs its folder.
+   */
+  call: "write" | "meta" | "room" | "sync" | "create" | "folder";
   kind: "eio" | "enospc" | "short" | "stall" | "kill" | "hang";
   nth: number;
   always: boolean;

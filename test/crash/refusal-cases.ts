@@ -6,7 +6,7 @@ import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { readBlocks } from "../../src/journal-files.js";
 import { ROOT_KEY_FILE } from "../../src/root-key.js";
-import { JournalStore } from "../../src/storage.js";
+import { blockPlace, overwriteBlock } from "../journal-damage.js";
 import { type Context, type CrashCase, expect } from "./case.js";
 import { isEnded, Life } from "./life.js";
 
@@ -63,8 +63,9 @@ const NEWER: Damage = {
     newer[VERSION_OFFSET]! += 1;
     const hash = createHash("sha256").update(newer.subarray(0, HASH_OFFSET));
     newer.set(hash.update(newer.subarray(HASH_END)).digest(), HASH_OFFSET);
-    await put(folder, firstPosition, newer);
-    return () => put(folder, firstPosition, bytes);
+    const place = blockPlace(folder, firstPosition);
+    overwriteBlock(place, newer);
+    return () => overwriteBlock(place, bytes);
   },
 };
 
@@ -122,11 +123,4 @@ function withKey({ folder }: Life, text: string): () => void {
   const key = readFileSync(path);
   writeFileSync(path, text);
   return () => writeFileSync(path, key);
-}
-
-/** Puts other bytes in the place of a block. */
-async function put(folder: string, position: number, bytes: Uint8Array): Promise<void> {
-  const journal = new JournalStore(folder);
-  await journal.append(position, bytes);
-  await journal.close();
 }

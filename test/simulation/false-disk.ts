@@ -1,9 +1,9 @@
-// A false disk under the real stores: writes become visible, then durable, each when the timeline
-// says so, and a crash takes what had not come so far. Stands in for lmdb (src/database.ts) with
-// its promises and no more: transactions in order, each whole or not there.
+// A false disk under the tables: writes become visible, then durable, each when the timeline says
+// so, and a crash takes what had not come so far. Stands in for lmdb (src/database.ts) with its
+// promises and no more: transactions in order, each whole or not there.
 //
 // The twist: a value is taken when its transaction is written and not when it is put, as lmdb's
-// writer thread may: who changes a block that is being committed is found out.
+// writer thread may: who fills the buffer of a page again too early is found out.
 
 import type { Database, KeyRange, Write } from "../../src/database.js";
 import type { Chance } from "./chance.js";
@@ -126,12 +126,6 @@ export class FalseDatabase implements Database<Key> {
     return transaction.put;
   }
 
-  transactionSync(): never {
-    throw new Error("only a thread of a real process waits for its disk");
-  }
-
-  resetReadTxn(): void {}
-
   *getRange(range: KeyRange<Key>): Generator<{ key: Key; value: Buffer }> {
     for (const key of this.getKeys(range)) yield { key, value: this.file.visible.get(key)! };
   }
@@ -145,10 +139,6 @@ export class FalseDatabase implements Database<Key> {
     inRange.sort((a, b) => (a < b ? -1 : 1));
     if (reverse) inRange.reverse();
     yield* inRange.slice(0, limit ?? inRange.length);
-  }
-
-  getStats(): unknown {
-    return { entryCount: this.file.visible.size };
   }
 
   async close(): Promise<void> {}

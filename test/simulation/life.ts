@@ -9,11 +9,14 @@ import type { CommandBatch, CommandResult } from "../../src/command-sink.js";
 import { Core } from "../../src/core.js";
 import type { Database, OpenDatabase } from "../../src/database.js";
 import type { Reply } from "../../src/frame-slot.js";
+import type { OpenJournalDisk } from "../../src/journal-disk.js";
+import { JournalStore } from "../../src/journal-store.js";
 import { Metrics } from "../../src/metrics.js";
 import { type Recovery, recover } from "../../src/recover.js";
-import { JournalStore, TableStore } from "../../src/storage.js";
-import { FalseDatabase, type FalseFile, NO_DISK_FAULTS } from "./false-disk.js";
+import { TableStore } from "../../src/table-store.js";
+import { FalseDatabase, NO_DISK_FAULTS } from "./false-disk.js";
 import { FalseHost } from "./false-host.js";
+import { FalseJournalDisk } from "./false-journal.js";
 import { Broken } from "./trace.js";
 import type { World } from "./world.js";
 
@@ -30,7 +33,8 @@ export class Life {
   readonly checkpointPosition: number;
   private core: Core | null = null;
   private checkpointer: Checkpointer | null = null;
-  private readonly databases: FalseDatabase[] = [];
+  /** What holds writes that are on their way when the process is killed. */
+  private readonly disks: { kill(): void }[] = [];
 
   /**
    * Recovers, and serves when what it found is on disk. Throws what recovery says when the disk
@@ -43,9 +47,10 @@ export class Life {
   ) {
     const { timeline, clock, chance, plan } = world;
     this.host = new FalseHost(timeline, clock, chance, failStopped);
-    const journal = new JournalStore("", false, this.opener(world.journalFile));
-    const tables = new TableStore("", this.opener(world.tablesFile));
     const { config } = plan;
+    const { fileSizeMax } = config.journal;
+    const journal = new JournalStore("", { fileSizeMax, openDisk: this.openJournal() });
+    const tables = new TableStore("", this.openTables());
     const recovery = this.recovered(() => recover(config, journal, tables));
     this.engine = recovery.engine;
     this.checkpointPosition = recovery.checkpointPosition;
@@ -135,7 +140,7 @@ export class Life {
   /** The process is killed. Nothing that it planned happens any more. */
   kill(): void {
     this.host.alive = false;
-    for (const database of this.databases) database.kill();
+    for (const disk of this.disks) disk.kill();
   }
 
   /** A connection of the core's: what it flushes leaves, if this life may still speak. */
@@ -156,25 +161,34 @@ export class Life {
     };
   }
 
-  private opener(file: FalseFile): OpenDatabase {
-    const { timeline, chance, plan, trace } = this.world;
-    const name = file === this.world.journalFile ? "journal" : "tables";
-    const planned = name === "journal" ? plan.journalDisk : plan.tablesDisk;
-    const faults = this.world.healed ? NO_DISK_FAULTS : planned;
-    return <K extends number | string>() => {
-      const database = new FalseDatabase(
-        file,
-        timeline,
-        chance,
-        faults,
-        () => this.host.alive,
-        (text) => {
-          trace.note(name, text);
-          this.world.count(text);
-        },
-      );
-      this.databases.push(database);
-      return database as unknown as Database<K>;
+  private openJournal(): OpenJournalDisk {
+    const { journal, timeline, chance, plan } = this.world;
+    const faults = this.world.healed ? NO_DISK_FAULTS : plan.journalDisk;
+    const parts = [
+      timeline,
+      chance,
+      faults,
+      () => this.host.alive,
+      this.noting("journal"),
+    ] as const;
+    const disk = new FalseJournalDisk(journal, ...parts);
+    this.disks.push(disk);
+    return () => disk;
+  }
+
+  private openTables(): OpenDatabase {
+    const { tablesFile, timeline, chance, plan } = this.world;
+    const faults = this.world.healed ? NO_DISK_FAULTS : plan.tablesDisk;
+    const parts = [timeline, chance, faults, () => this.host.alive, this.noting("tables")] as const;
+    const database = new FalseDatabase(tablesFile, ...parts);
+    this.disks.push(database);
+    return <K extends number | string>() => database as unknown as Database<K>;
+  }
+
+  private noting(name: string) {
+    return (text: string) => {
+      this.world.trace.note(name, text);
+      this.world.count(text);
     };
   }
 }

@@ -3,11 +3,18 @@
 import { frameProblem, readFrameHeader } from "../../protocol/decode.js";
 import { FRAME_PROBLEM } from "../../protocol/frame-problem.js";
 import type { Reply } from "../../src/frame-slot.js";
+import { damageIn } from "./damage.js";
+import type { FalseImage } from "./false-image.js";
+import { checkEnd, checkFiles } from "./files-check.js";
 import { Inspection } from "./inspection.js";
 import { Life } from "./life.js";
 import { Broken } from "./trace.js";
 import { framesIn } from "./wire.js";
 import type { World } from "./world.js";
+
+/** So many of all starts are tried on a damaged journal first, 0..1. */
+const DAMAGED = 0.15;
+const REFUSAL = /^(journal block|the journal does not hold the block) .*position \d+:/;
 
 export class SimulatedNode {
   life: Life | null = null;
@@ -16,7 +23,6 @@ export class SimulatedNode {
   private readonly inspection: Inspection;
   /** Blocks known to be on disk, by position. */
   private readonly durable = new Map<number, Uint8Array>();
-  private tornKey = 0;
   private checkpointsOver = false;
 
   constructor(
@@ -33,20 +39,22 @@ export class SimulatedNode {
       businessDay: { ...config.businessDay },
     };
     this.inspection = new Inspection(limits, world.auditor.history, world.vault);
-    world.journalFile.flushed = (operations) => {
-      for (const { key, value } of operations) this.flushed(key as number, value!);
+    world.journal.flushed = (blocks, image) => {
+      for (const { first, bytes } of blocks) this.flushed(first, bytes);
+      this.checkDurable(image);
     };
   }
 
   start(): void {
     const { world } = this;
-    if (world.journalFile.visible.has(this.tornKey)) this.refuseTorn();
+    if (world.chance.hit(0.5) && world.journal.evict()) world.count("what was seen is gone");
+    this.catchUp();
+    world.auditor.history.dropQueue();
+    if (!world.healed && world.chance.hit(DAMAGED)) this.startDamaged();
     const stopped = () => this.ended("it stopped itself");
     const life = new Life(world, stopped, () => this.serves(life));
     this.life = life;
     this.checkpointsOver = false;
-    this.catchUp();
-    world.auditor.history.dropQueue();
     this.inspection.inspect(life.engine);
     const { position } = life.engine.state.registers;
     world.trace.note("node", `found ${position}, checkpoint ${life.checkpointPosition}`);
@@ -54,6 +62,7 @@ export class SimulatedNode {
 
   private serves(life: Life): void {
     this.world.trace.note("node", "serves");
+    for (const { visible } of this.world.journal.images.values()) checkEnd(visible);
     this.world.dead = false;
     if (this.world.chance.hit(0.3)) this.checkpoint();
     if (this.world.chance.hit(0.1)) this.crashSoon(6000);
@@ -76,20 +85,9 @@ export class SimulatedNode {
     life.kill();
     this.ended(power ? "power is cut" : "it is killed");
     if (!power) return;
-    const { chance, journalFile, tablesFile } = world;
-    for (const file of [journalFile, tablesFile]) {
-      const survivors = chance.below(file.unflushed.length + 1);
-      const next = file.unflushed[survivors]?.[0];
-      file.cutPower(survivors);
-      const torn = file === journalFile && next !== undefined && chance.hit(0.2);
-      if (!torn) continue;
-      const bytes = Buffer.from(next.value!);
-      bytes.fill(0, chance.below(bytes.length - 1) & ~7);
-      if (Buffer.compare(bytes, next.value!) === 0) continue;
-      this.tornKey = next.key as number;
-      world.count("a block is torn");
-      file.visible.set(this.tornKey, bytes);
-    }
+    const { chance, journal, tablesFile } = world;
+    if (journal.cutPower(chance)) world.count("a block is torn");
+    tablesFile.cutPower(chance.below(tablesFile.unflushed.length + 1));
   }
 
   /** Begins a checkpoint, unless one has failed in this life. */
@@ -141,6 +139,7 @@ export class SimulatedNode {
   private ended(how: string): void {
     const { world } = this;
     const stopped = this.life?.host.stoppedBecause;
+    this.life?.kill();
     world.count(how);
     world.trace.note("node", stopped ? `${how}: ${stopped}` : how);
     this.life = null;
@@ -165,33 +164,61 @@ export class SimulatedNode {
     this.durable.set(position, bytes);
   }
 
-  /** History takes what the node has found, and forgets what power took away. */
-  private catchUp(): void {
-    const { history } = this.world.auditor;
-    const blocks = [...this.world.journalFile.visible].sort((a, b) => Number(a[0]) - Number(b[0]));
-    if (blocks.length < this.durable.size) throw new Broken("the false disk lost a block", "disk");
-    history.remake(Math.min(blocks.length, history.blocks.length));
-    for (const [, bytes] of blocks.slice(history.blocks.length)) history.take(bytes);
+  /** What has come to the disk once stays there, and zeros stand behind it. */
+  private checkDurable(image: FalseImage | null): void {
+    const stays = this.world.journal.durableCount >= this.durable.size;
+    if (!stays) throw new Broken("a block that was on disk is gone", "block");
+    if (image !== null) checkEnd(image.visible);
   }
 
-  /** A torn block must keep the node from serving; then it is taken away, as lmdb does. */
-  private refuseTorn(): void {
+  /** History takes what the node will find, and forgets what power took away. */
+  private catchUp(): void {
+    const { history } = this.world.auditor;
+    const blocks = this.world.journal.visibleBlocks();
+    if (blocks.length < this.durable.size) throw new Broken("a block on disk is gone", "block");
+    history.remake(Math.min(blocks.length, history.blocks.length));
+    history.blocks.forEach((bytes, i) => {
+      const same = Buffer.compare(bytes, blocks[i]!.bytes) === 0;
+      if (!same) throw new Broken("a block has changed between two lives", "block");
+    });
+    for (const { bytes } of blocks.slice(history.blocks.length)) history.take(bytes);
+    checkFiles(this.world.journal, this.world.plan.config.journal.fileSizeMax);
+  }
+
+  /**
+   * A start on a journal of which a block that others follow is damaged. It must be refused, unless
+   * a checkpoint has what is in that block. Then the damage is undone.
+   */
+  private startDamaged(): void {
     const { world } = this;
-    let refused = "";
-    try {
-      new Life(
-        world,
-        () => {},
-        () => {},
-      ).host.alive = false;
-    } catch (error) {
-      refused = (error as Error).message;
+    const damage = damageIn(world.journal, world.chance);
+    if (damage === null) return;
+    world.trace.note("node", damage.text);
+    const life = startedOrRefused(world);
+    if (typeof life === "string") {
+      world.trace.note("node", life);
+      world.count("damage is refused");
+    } else {
+      world.count("damage behind a checkpoint");
+      life.kill();
+      const { first, last } = damage.block;
+      const harmless = life.checkpointPosition >= last;
+      const text = `damage in the block of ${first} to ${last} is not seen`;
+      if (!harmless) throw new Broken(text, "block");
+      this.inspection.inspect(life.engine);
     }
-    if (!/^(journal block|the journal does not hold the block) .*position \d+:/.test(refused)) {
-      throw new Broken(`a torn block is not refused: ${refused}`, "block");
-    }
-    world.trace.note("node", refused);
-    world.journalFile.restore();
-    this.tornKey = 0;
+    damage.undo();
+  }
+}
+
+/** A life that never serves, or the line with which the journal is refused. */
+function startedOrRefused(world: World): Life | string {
+  const nothing = () => {};
+  try {
+    return new Life(world, nothing, nothing);
+  } catch (error) {
+    const { message } = error as Error;
+    if (!REFUSAL.test(message)) throw new Broken(`damage is not refused: ${message}`, "block");
+    return message;
   }
 }

@@ -28,6 +28,8 @@ export interface Plan {
   concentrators: number;
   /** Journal and tables may be on two disks, each with faults of its own. */
   journalDisk: DiskFaults;
+  /** Bytes of zeros that stand ready behind the blocks of a file. */
+  journalRoom: number;
   tablesDisk: DiskFaults;
   network: NetworkFaults;
   /** Mean times between, milliseconds. */
@@ -81,6 +83,7 @@ function drawUsual(chance: Chance): Plan {
     gates: chance.between(3, 12),
     concentrators: chance.between(1, 3),
     journalDisk: drawDisk(chance, 0.004),
+    journalRoom: chance.pick([0, 4096, 1 << 16]),
     // A failed write of the journal ends the process; one of the tables ends checkpoints only.
     tablesDisk: drawDisk(chance, 0.25),
     network: {
@@ -132,7 +135,7 @@ function drawDisk(chance: Chance, failWrite: number): DiskFaults {
     slow: rate(chance, 0.5),
     stuck: rate(chance, 0.002),
     failWrite: rate(chance, failWrite),
-    failFlush: rate(chance, 0.004),
+    failFlush: rate(chance, 0.02),
   };
 }
 
@@ -175,6 +178,8 @@ function drawConfig(chance: Chance): Config {
       commitSecondsMax: 5,
       checkpointSeconds: 60,
       blockSizeMax: chance.pick([1 << 15, 1 << 17]),
+      // Some smaller than one may say, so that files follow each other often.
+      fileSizeMax: chance.pick([1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 25]),
     },
     crypto: { workers: 0 },
     log: { level: "silent" },

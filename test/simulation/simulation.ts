@@ -90,7 +90,7 @@ class Simulation {
     this.plan();
     while (world.timeline.nowUs < world.plan.lengthMs * 1000) await step();
     world.healed = true;
-    for (const file of [world.journalFile, world.tablesFile]) file.fullUntilUs = 0;
+    for (const file of [world.journal, world.tablesFile]) file.fullUntilUs = 0;
     world.trace.note("run", "faults end");
     this.node.crash(false);
     await this.settle(step);
@@ -190,7 +190,7 @@ class Simulation {
     const untilUs = world.timeline.nowUs + world.chance.between(1_000, 200_000);
     world.tablesFile.fullUntilUs = untilUs;
     // Journal and tables may be on two disks.
-    if (world.chance.hit(0.5)) world.journalFile.fullUntilUs = untilUs;
+    if (world.chance.hit(0.5)) world.journal.fullUntilUs = untilUs;
   }
 
   private again(meanMs: number, run: () => void): void {

@@ -103,15 +103,38 @@ export interface SeenBlock {
   entries: SeenEntry[];
 }
 
-/** A block's content, or a text that says what is wrong with it. */
-export function readBlock(bytes: Uint8Array): SeenBlock | string {
+/** Bytes of the whole block that `bytes` begin with; 0 they begin with none. */
+export function wholeBlockSize(bytes: Uint8Array): number {
+  if (bytes.length < 128) return 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const size = view.getUint32(24, true);
+  return size <= bytes.length && frameOf(bytes.subarray(0, size)) === "" ? size : 0;
+}
+
+/** What is wrong with a block apart from its entries, "" nothing. */
+function frameOf(bytes: Uint8Array): string {
   if (bytes.length < 128) return "shorter than its header";
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const u64 = (at: number) => Number(view.getBigUint64(at, true));
   if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") !== "TKJB") return "no magic";
   if (view.getUint16(4, true) !== 1 || view.getUint16(6, true) !== 128) return "version";
   if (view.getUint32(24, true) !== bytes.length) return "its size";
   const hash = createHash("sha256").update(bytes.subarray(0, 80)).update(bytes.subarray(112));
+  return hash.digest("hex") === hexOf(bytes.subarray(80, 112)) ? "" : "its hash";
+}
+
+/** The first position of a block and its last. */
+export function positionsOf(bytes: Uint8Array): { first: number; last: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const first = Number(view.getBigUint64(8, true));
+  return { first, last: first + view.getUint32(16, true) - 1 };
+}
+
+/** A block's content, or a text that says what is wrong with it. */
+export function readBlock(bytes: Uint8Array): SeenBlock | string {
+  const wrong = frameOf(bytes);
+  if (wrong !== "") return wrong;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const u64 = (at: number) => Number(view.getBigUint64(at, true));
   const block = {
     firstPosition: u64(8),
     positionCount: view.getUint32(16, true),
@@ -122,7 +145,6 @@ export function readBlock(bytes: Uint8Array): SeenBlock | string {
     hash: hexOf(bytes.subarray(80, 112)),
     entries: readEntries(bytes, view),
   };
-  if (hash.digest("hex") !== block.hash) return "its hash";
   const taken = block.entries.reduce((sum, entry) => sum + Math.max(entry.count, 1), 0);
   if (taken !== block.positionCount) return "its positions";
   return block.entries.length === view.getUint32(20, true) ? block : "its entries";

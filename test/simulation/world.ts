@@ -5,6 +5,7 @@ import { Auditor } from "./auditor.js";
 import { Chance } from "./chance.js";
 import { FalseFile } from "./false-disk.js";
 import { FalseClock } from "./false-host.js";
+import { FalseJournal } from "./false-journal.js";
 import { drawPlan, type Plan } from "./plan.js";
 import { Timeline } from "./timeline.js";
 import { Trace } from "./trace.js";
@@ -17,7 +18,7 @@ export class World {
   readonly trace: Trace;
   readonly auditor: Auditor;
   readonly vault: KeyVault;
-  readonly journalFile = new FalseFile();
+  readonly journal: FalseJournal;
   readonly tablesFile = new FalseFile();
   /** No more faults: what is left must come to an end. */
   healed = false;
@@ -30,6 +31,7 @@ export class World {
     this.chance = new Chance(seed);
     this.plan = drawPlan(this.chance);
     this.clock = new FalseClock(this.timeline, this.plan.startMs);
+    this.journal = new FalseJournal(this.plan.journalRoom);
     this.trace = new Trace(this.timeline, print);
     const { rules, config } = this.plan;
     this.auditor = new Auditor(rules, config.limits, () => this.clock.latestMs);

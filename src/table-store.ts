@@ -1,5 +1,4 @@
-// The stores on disk: the journal (blocks by their first position) and the tables (pages of
-// checkpoints, documents, the checkpoint's head).
+// The tables on disk: pages of checkpoints, documents, the checkpoint's head.
 //
 // A write counts when it is on disk, not when it is visible. A page is kept twice, in slots of even
 // and odd keys: a checkpoint writes to the slot that does not hold the page of the last complete
@@ -27,76 +26,6 @@ const TABLE_KEY_RANGE = 2 ** 40;
 async function durable(put: Write): Promise<void> {
   await put;
   await put.flushed;
-}
-
-/** The journal: blocks under their first positions. */
-export class JournalStore {
-  private readonly blocks: Database<number>;
-
-  constructor(folder: string, readOnly = false, open: OpenDatabase = openLmdb) {
-    this.blocks = open<number>(join(folder, "journal"), readOnly);
-  }
-
-  /** Appends a block; resolves when it is on disk. `bytes` must stay as they are until then. */
-  append(firstPosition: number, bytes: Uint8Array): Promise<void> {
-    return durable(this.blocks.put(firstPosition, bytes));
-  }
-
-  /** As `append`, and waits for the disk: for a thread that has nothing else to do. */
-  appendSync(firstPosition: number, bytes: Uint8Array): void {
-    // What the action returned would be waited for: a promise, and the commit would come with it.
-    this.blocks.transactionSync(() => {
-      this.blocks.put(firstPosition, bytes);
-    });
-  }
-
-  /**
-   * Puts on disk what was found. A process that was killed may have left blocks in the kernel's
-   * memory only, and a checkpoint must not come to the disk before its blocks. One durable write
-   * takes all before it with it: the last block is put again. To be awaited before serving.
-   */
-  async confirm(): Promise<void> {
-    for (const key of this.blocks.getKeys({ start: Number.MAX_SAFE_INTEGER, reverse: true })) {
-      await this.append(key, Uint8Array.from(this.blocks.get(key)!));
-      return;
-    }
-  }
-
-  /** Blocks from the one that holds `position` on, in order. */
-  *from(position: number): Generator<Uint8Array> {
-    this.blocks.resetReadTxn();
-    const first = this.keyOf(position) ?? position;
-    for (const { value } of this.blocks.getRange({ start: first })) yield aligned(value);
-  }
-
-  /** The block that holds `position`, or null. */
-  blockOf(position: number): Uint8Array | null {
-    this.blocks.resetReadTxn();
-    const key = this.keyOf(position);
-    const value = key === null ? undefined : this.blocks.get(key);
-    return value === undefined ? null : aligned(value);
-  }
-
-  /** Blocks in the journal. */
-  get count(): number {
-    return (this.blocks.getStats() as { entryCount: number }).entryCount;
-  }
-
-  /** Where the pages in use end in the file, bytes: it may be longer. */
-  get pagesEnd(): number {
-    const { env } = this.blocks;
-    assert(env !== undefined, "the journal is in a file");
-    return (env.info().lastPageNumber + 1) * env.stat().pageSize;
-  }
-
-  close(): Promise<void> {
-    return this.blocks.close();
-  }
-
-  private keyOf(position: number): number | null {
-    for (const key of this.blocks.getKeys({ start: position, reverse: true, limit: 1 })) return key;
-    return null;
-  }
 }
 
 /** What reading a table told besides its rows: the slot of each page, keys to be removed. */
@@ -281,9 +210,4 @@ export class TableStore {
 function otherLayout(name: string): string {
   const what = `table ${name} was written with rows of another size`;
   return `${what}: remove the folder "tables" in the data folder, and the journal is replayed`;
-}
-
-/** Blocks are read through Int32Array: a buffer that is not aligned is copied. */
-function aligned(value: Buffer): Uint8Array {
-  return value.byteOffset % 4 === 0 ? value : Uint8Array.from(value);
 }
