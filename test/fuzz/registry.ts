@@ -7,12 +7,14 @@ import { ENGINE_FUZZERS } from "./engine-fuzzers.js";
 import type { Fuzzer } from "./fuzzer.js";
 import { holds } from "./fuzzer.js";
 import { IMPORT_FUZZERS } from "./import-fuzzers.js";
+import { JOURNAL_FUZZERS } from "./journal-fuzzers.js";
 import { PROTOCOL_FUZZERS } from "./protocol-fuzzers.js";
 import { SOURCE_FUZZERS } from "./source-fuzzers.js";
 
 export const FUZZERS: readonly Fuzzer[] = [
   ...PROTOCOL_FUZZERS,
   ...ENGINE_FUZZERS,
+  ...JOURNAL_FUZZERS,
   ...IMPORT_FUZZERS,
   ...SOURCE_FUZZERS,
   ...CONTROL_FUZZERS,
