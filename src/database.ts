@@ -25,8 +25,6 @@ export interface Write extends Promise<boolean> {
 export interface KeyRange<K> {
   start: K;
   end?: K;
-  reverse?: boolean;
-  limit?: number;
 }
 
 export interface Database<K extends number | string> {
@@ -43,19 +41,19 @@ export interface Database<K extends number | string> {
   close(): Promise<void>;
 }
 
-export type OpenDatabase = <K extends number | string>(
-  path: string,
-  readOnly: boolean,
-) => Database<K>;
+export type OpenDatabase = <K extends number | string>(path: string) => Database<K>;
 
-/** Opens the database in folder `path`, which is made when it is not there and may be written. */
-export const openLmdb: OpenDatabase = <K extends number | string>(
-  path: string,
-  readOnly: boolean,
-) => {
-  if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
-  return open<Buffer, K>({ ...OPTIONS, path, readOnly }) as unknown as Database<K>;
+/** Opens the database in folder `path`, which is made when it is not there. */
+export const openLmdb: OpenDatabase = <K extends number | string>(path: string) => {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return open<Buffer, K>({ ...OPTIONS, path }) as unknown as Database<K>;
 };
+
+/** Resolves when what was put is on disk; rejects when any step failed. */
+export async function durable(put: Write): Promise<void> {
+  await put;
+  await put.flushed;
+}
 
 /**
  * Ends the process when lmdb tells of a failed commit by a rejection that nobody can catch, as it

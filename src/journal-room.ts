@@ -25,7 +25,7 @@ export const FREE_MIN = 1024 * 1024 * 1024;
 export class JournalRoom {
   private fd: number | null = null;
   private name = "";
-  private failed = false;
+  private closed = false;
   /** Bytes of blocks since the last look. */
   private written = 0;
   /** V8 puts memory that can grow at the start of a page, which a write past the cache needs. */
@@ -44,13 +44,13 @@ export class JournalRoom {
 
   /** Whether it is time for `make`. */
   get isDue(): boolean {
-    return this.written >= LOOK_SIZE && !this.failed;
+    return this.written >= LOOK_SIZE && !this.closed;
   }
 
   /** Makes room of a step in file `name`, unless there is enough from `offset`, in bytes, on. */
   make({ name, offset }: { name: string; offset: number }): void {
     this.written = 0;
-    if (this.failed) return;
+    if (this.closed) return;
     try {
       const fd = this.fdOf(name);
       const { size } = fstatSync(fd);
@@ -64,7 +64,7 @@ export class JournalRoom {
   }
 
   close(): void {
-    this.failed = true;
+    this.closed = true;
     if (this.fd !== null) closeSync(this.fd);
     this.fd = null;
   }

@@ -62,7 +62,6 @@ export class JournalStore {
     const { readOnly = false, fileSizeMax = FILE_SIZE_MAX, openDisk = openFolder } = options;
     this.disk = openDisk(join(folder, "journal"), readOnly);
     this.fileSizeMax = fileSizeMax;
-    if (this.disk.names().includes(OLD_JOURNAL_FILE)) throw new Error(OLD_JOURNAL);
     this.firsts = this.listed();
   }
 
@@ -243,7 +242,9 @@ export class JournalStore {
 
   /** First positions of the files there are, upwards. */
   private listed(): number[] {
-    const firsts = this.disk.names().map(firstOfName);
+    const names = this.disk.names();
+    if (names.includes(OLD_JOURNAL_FILE)) throw new Error(OLD_JOURNAL);
+    const firsts = names.map(firstOfName);
     return firsts.filter((first) => first > 0).sort((a, b) => a - b);
   }
 

@@ -13,8 +13,7 @@ export async function takeOverJournal(folder: string): Promise<void> {
   if (existsSync(join(journal, OLD_JOURNAL_FILE))) renameSync(journal, aside);
   if (!existsSync(aside)) return;
   rmSync(journal, { recursive: true, force: true });
-  // Not read-only: lmdb goes back to what was on disk when its writer was killed.
-  const old = openLmdb<number>(aside, false);
+  const old = openLmdb<number>(aside);
   const store = new JournalStore(folder);
   try {
     for (const { key, value } of old.getRange({ start: 1 })) store.appendSync(key, value);

@@ -15,18 +15,12 @@ import { PAGE } from "../engine/snapshot.js";
 import type { Table } from "../engine/table.js";
 import { assert } from "../protocol/assert.js";
 import { WORD } from "../protocol/endian.js";
-import { type Database, type OpenDatabase, openLmdb, type Write } from "./database.js";
+import { type Database, durable, type OpenDatabase, openLmdb, type Write } from "./database.js";
 import { PAGE_HEADER_SIZE, type PageBuffer, PageBuffers } from "./page-buffers.js";
 
 const HEAD_KEY = "head";
 /** Page keys: table id times this, plus page times two, plus slot. */
 const TABLE_KEY_RANGE = 2 ** 40;
-
-/** Resolves when what was put is on disk; rejects when any step failed. */
-async function durable(put: Write): Promise<void> {
-  await put;
-  await put.flushed;
-}
 
 /** What reading a table told besides its rows: the slot of each page, keys to be removed. */
 export interface TableReading {
@@ -49,7 +43,7 @@ export class TableStore {
   private failed = false;
 
   constructor(folder: string, open: OpenDatabase = openLmdb) {
-    this.store = open<number | string>(join(folder, "tables"), false);
+    this.store = open<number | string>(join(folder, "tables"));
   }
 
   /** The last complete checkpoint, or null. Throws with one line when it is damaged. */

@@ -373,7 +373,7 @@ t.test("a block that is not written whole is an error, and files of others are l
 t.test("a journal of lmdb is taken over, also when that was cut off", async (t) => {
   const folder = journalFolder(t);
   const blocks = sizesOf(20, 3000).map((size, i) => sealedOf(i + 1, size));
-  const old = openLmdb<number>(join(folder, "journal"), false);
+  const old = openLmdb<number>(join(folder, "journal"));
   for (const [i, block] of blocks.entries()) await old.put(i + 1, block);
   await old.close();
   t.throws(() => new JournalStore(folder, { readOnly: true }), /older version: start the server/);
@@ -384,7 +384,7 @@ t.test("a journal of lmdb is taken over, also when that was cut off", async (t) 
   t.same([...opened(t, folder).from(1)], blocks, "once");
 
   const other = journalFolder(t);
-  const again = openLmdb<number>(join(other, "journal-lmdb"), false);
+  const again = openLmdb<number>(join(other, "journal-lmdb"));
   for (const [i, block] of blocks.entries()) await again.put(i + 1, block);
   await again.close();
   mkdirSync(join(other, "journal"));

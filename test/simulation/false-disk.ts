@@ -39,6 +39,13 @@ export interface DiskFaults {
 
 export const NO_DISK_FAULTS: DiskFaults = { slow: 0, stuck: 0, failWrite: 0, failFlush: 0 };
 
+/** How long a step of a disk takes, between `low` and `high` unless it is slow or stuck. */
+export function durationUs(chance: Chance, faults: DiskFaults, low: number, high: number): number {
+  if (chance.hit(faults.stuck)) return 8_000_000;
+  if (chance.hit(faults.slow)) return chance.between(high, high * 100);
+  return chance.between(low, high);
+}
+
 /** What one file holds: it outlives the processes that open it. */
 export class FalseFile {
   /** What reads see; copies, never changed in place. */
@@ -131,14 +138,10 @@ export class FalseDatabase implements Database<Key> {
   }
 
   *getKeys(range: KeyRange<Key>): Generator<Key> {
-    const { start, end, reverse, limit } = range;
+    const { start, end } = range;
     const keys = [...this.file.visible.keys()].filter((key) => typeof key === typeof start);
-    const inRange = keys.filter((key) => {
-      return reverse ? key <= start : key >= start && (end === undefined || key < end);
-    });
-    inRange.sort((a, b) => (a < b ? -1 : 1));
-    if (reverse) inRange.reverse();
-    yield* inRange.slice(0, limit ?? inRange.length);
+    const inRange = keys.filter((key) => key >= start && (end === undefined || key < end));
+    yield* inRange.sort((a, b) => (a < b ? -1 : 1));
   }
 
   async close(): Promise<void> {}
@@ -182,9 +185,7 @@ export class FalseDatabase implements Database<Key> {
   }
 
   private duration(low: number, high: number): number {
-    if (this.chance.hit(this.faults.stuck)) return 8_000_000;
-    if (this.chance.hit(this.faults.slow)) return this.chance.between(high, high * 100);
-    return this.chance.between(low, high);
+    return durationUs(this.chance, this.faults, low, high);
   }
 
   private written(transaction: Transaction): void {

@@ -8,7 +8,7 @@
 
 import type { JournalDisk } from "../../src/journal-disk.js";
 import type { Chance } from "./chance.js";
-import type { DiskFaults } from "./false-disk.js";
+import { type DiskFaults, durationUs } from "./false-disk.js";
 import { FalseImage, type PlacedBlock } from "./false-image.js";
 import type { Timeline } from "./timeline.js";
 
@@ -202,8 +202,6 @@ export class FalseJournalDisk implements JournalDisk {
   }
 
   private duration(low: number, high: number): number {
-    if (this.chance.hit(this.faults.stuck)) return 8_000_000;
-    if (this.chance.hit(this.faults.slow)) return this.chance.between(high, high * 100);
-    return this.chance.between(low, high);
+    return durationUs(this.chance, this.faults, low, high);
   }
 }
