@@ -28,6 +28,7 @@ import { USE_RECORD_SIZE } from "../protocol/use-record.js";
 import { Admission } from "./admission.js";
 import { type Batch, newBatches, newBlocks, type PendingBlock } from "./batch.js";
 import type { BlockSink } from "./block-sink.js";
+import { callAll } from "./call-all.js";
 import { CommandQueue } from "./command-queue.js";
 import type { CommandBatch, CommandResult, CommandSink } from "./command-sink.js";
 import { CommitWatch } from "./commit-watch.js";
@@ -100,8 +101,9 @@ export class Core implements CommandSink {
     this.committedPosition = engine.state.registers.position;
     this.keys = new SessionKeys(engine.state, vault, KEY_PAIRS_MAX);
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
-    this.tokens = new UseTokens(vault, engine.state.cards);
-    this.admission = new Admission(config.limits.recordsInFlightMax, config.limits.answerMs);
+    const { recordsInFlightMax, answerMs } = config.limits;
+    this.tokens = new UseTokens(vault, engine.state.cards, recordsInFlightMax);
+    this.admission = new Admission(recordsInFlightMax, answerMs);
     this.commands = new CommandQueue(engine, parts.host);
     this.management = new Management(config, engine, this.keys, parts.host);
     this.watch = new CommitWatch(parts.host, config.journal.commitSecondsMax, () =>
@@ -405,7 +407,7 @@ export class Core implements CommandSink {
     this.committing = block;
     const writer = engine.closeBlock();
     block.lastPosition = engine.state.registers.position;
-    for (const task of this.boundaryTasks.splice(0)) task();
+    callAll(this.boundaryTasks);
     block.startedMs = host.monotonicMs();
     metrics.observeBatch(block.records);
     metrics.countJournalBytes(writer.size);
@@ -433,7 +435,7 @@ export class Core implements CommandSink {
     this.parts.engine.sealed();
     this.committedPosition = block.lastPosition;
     block.durable = true;
-    for (const call of block.committed.splice(0)) call();
+    callAll(block.committed);
     if (block.signed) this.deliver(block);
   }
 
@@ -473,11 +475,11 @@ export class Core implements CommandSink {
 
   /** Everything that was taken has been answered, or soon will be told so. */
   private settle(): void {
-    for (const call of this.filling.committed.splice(0)) call();
+    callAll(this.filling.committed);
     if (!this.quiet) return;
     this.keys.closeRetired();
     wipeScratch();
-    for (const resolve of this.idleWaiters.splice(0)) resolve();
+    callAll(this.idleWaiters);
   }
 
   private readonly commitFailed = (): void => {

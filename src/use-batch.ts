@@ -2,6 +2,7 @@
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
 import type { Cards } from "../engine/cards.js";
+import { assert } from "../protocol/assert.js";
 import { WORD } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
 import { isUseMti } from "../protocol/mti.js";
@@ -17,9 +18,9 @@ const ROWS_AHEAD = 128;
 
 export class UseTokens {
   /** Four words for each token; a record has `stride` tokens. */
-  words: Int32Array = new Int32Array(1024 * PAN_BLOCK_WORDS);
-  stride = 1;
-  private blocks = new Uint8Array(this.words.buffer);
+  words!: Int32Array;
+  stride = 0;
+  private blocks!: Uint8Array;
 
   /** Rows of the cards of records rowsStart..rowsEnd-1. */
   private readonly rows = new Int32Array(ROWS_AHEAD);
@@ -27,10 +28,14 @@ export class UseTokens {
   private rowsEnd = 0;
   private recordCount = 0;
 
+  /** For batches of up to `recordsMax` records. */
   constructor(
     private readonly vault: KeyVault,
     private readonly cards: Cards,
-  ) {}
+    private readonly recordsMax: number,
+  ) {
+    this.reserve(1);
+  }
 
   /** Row of the card of a record, or 0. Records are asked for in order. */
   cardRow(record: number): number {
@@ -46,7 +51,7 @@ export class UseTokens {
 
   /** Tokenizes the use frames of a batch that were not refused, and numbers their records. */
   prepare(batch: Batch, prefixLengths: readonly number[]): void {
-    this.stride = 1 + prefixLengths.length;
+    if (this.stride !== 1 + prefixLengths.length) this.reserve(1 + prefixLengths.length);
     this.forgetRows();
     let recordCount = 0;
     for (const frame of batch.frames) {
@@ -55,18 +60,25 @@ export class UseTokens {
       recordCount += frame.count;
     }
     this.recordCount = recordCount;
+    assert(recordCount <= this.recordsMax, "a batch has no more records than may be in flight");
     const size = recordCount * this.stride * PAN_BLOCK_SIZE;
     if (size === 0) return;
-    if (this.blocks.length < size) {
-      this.words = new Int32Array((size * 2) / WORD.SIZE);
-      this.blocks = new Uint8Array(this.words.buffer);
-    }
     for (const frame of batch.frames) {
       if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
       const start = frame.start + FRAME_HEADER_SIZE;
       this.gather(batch.arena, start, frame.count, frame.tokenIndex, prefixLengths);
     }
     this.vault.tokenize(this.blocks.subarray(0, size));
+  }
+
+  /**
+   * Room for `stride` tokens of each record there may be. Not as batches grow: all that was
+   * compiled for the arrays of before would be thrown away when a backlog is the longest yet.
+   */
+  private reserve(stride: number): void {
+    this.stride = stride;
+    this.words = new Int32Array(this.recordsMax * stride * PAN_BLOCK_WORDS);
+    this.blocks = new Uint8Array(this.words.buffer);
   }
 
   private findRows(record: number): void {
