@@ -13,46 +13,47 @@ import { loadServer, messagesOf, type Shape, usesOf } from "./wire.js";
 import { WIRE_CARDS } from "./wire-cases.js";
 import { terminalIdOf } from "./world.js";
 
-const CAPACITY: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
+/**
+ * The load whose capacity is measured, and which is then offered at parts of it: as many terminals,
+ * which send as many frames one after the other.
+ */
+const SHAPE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
+/** The same with each frame in a message of its own, which is what most of a use costs then. */
+const APART: Shape = { ...SHAPE, apart: true };
 const CAPACITY_FRAMES = 16_000;
 const CAPACITY_SECONDS = 4;
 /** Most frames that a paced run can have, over all runs: a bound for the memory of repeats. */
 const PACED_USES_MAX = 12_000_000;
-const PACED_TERMINALS = 32;
 const PACED_SECONDS = 8;
 /** Not measured: the generator's heap settles after making its frames, and it falls behind. */
 const WARM_UP_SECONDS = 1;
 const COMMITS = 1500;
 const PARTS = [0.25, 0.5, 0.75];
-const DISTURBED_PART = 0.5;
+const HALF = 0.5;
 const IMPORT_CARDS = 100_000;
+const IMPORTS = 2;
+/** Each has terminals of its own: two that measure a capacity, the parts, two disturbed, apart. */
+const PHASES = 2 + PARTS.length + IMPORTS + 1;
 
 export const LATENCY: BenchCase = {
   name: "latency",
   text: "open loop over WebSocket, one use a frame, at parts of the measured capacity",
   run: async (run) => {
     await commit(run);
-    const frameCount = run.amount(CAPACITY_FRAMES, 40);
     run.say("starting a server");
     const cardCount = run.amount(WIRE_CARDS, 1000);
     const imported = run.amount(IMPORT_CARDS, 1000);
-    const room = {
-      "tables.cardsMax": cardCount + imported,
-      "tables.holdersMax": cardCount + imported,
-    };
     const server = await Server.start({
-      terminalCount: CAPACITY.connections + PACED_TERMINALS * (PARTS.length + 1),
+      terminalCount: SHAPE.connections * PHASES,
       cardCount,
-      usesMax: usesOf(CAPACITY, frameCount) + run.amount(PACED_USES_MAX, 200_000),
-      flags: room,
+      usesMax: 2 * usesOf(SHAPE, frameCountOf(run)) + run.amount(PACED_USES_MAX, 200_000),
+      flags: {
+        "tables.cardsMax": cardCount + IMPORTS * imported,
+        "tables.holdersMax": cardCount + IMPORTS * imported,
+      },
     });
     try {
-      const seconds = run.seconds(CAPACITY_SECONDS);
-      const figures = await loadServer(run, server, CAPACITY, { frameCount, seconds });
-      const capacity = figures.usesPerSecond;
-      const text = "closed loop, 64 connections, 16 in flight on each";
-      run.record({ name: "capacity", text, value: capacity, unit: "uses/s" });
-      await paced(run, server, capacity, imported);
+      await new Load(run, server, imported).run();
     } finally {
       await server.stop();
     }
@@ -80,59 +81,101 @@ async function commit(run: Run): Promise<void> {
   });
 }
 
-async function paced(run: Run, server: Server, capacity: number, imported: number): Promise<void> {
-  let phase = 0;
-  for (const part of PARTS) {
-    const figures = await pacedPhase(run, server, part * capacity, phase++, () => {});
-    const percent = Math.round(part * 100);
-    record(run, `at-${percent}`, `at ${percent} % of capacity`, figures);
+/** One after the other: phases with terminals of their own, for each sends only once. */
+class Load {
+  private phases = 0;
+  private imports = 0;
+
+  constructor(
+    private readonly bench: Run,
+    private readonly server: Server,
+    /** Cards of each import. */
+    private readonly imported: number,
+  ) {}
+
+  async run(): Promise<void> {
+    const { bench } = this;
+    const capacity = await this.capacityOf(SHAPE);
+    const text = `closed loop, ${SHAPE.connections} connections, ${SHAPE.inFlight} in flight`;
+    bench.record({ name: "capacity", text, value: capacity, unit: "uses/s" });
+    // First of all: a server that has just started compiles what it does for the first time.
+    await this.disturbed("at-50-disturbed-first", HALF * capacity);
+    for (const part of PARTS) {
+      const percent = Math.round(part * 100);
+      const figures = await this.paced(SHAPE, part * capacity);
+      record(bench, `at-${percent}`, `at ${percent} % of capacity`, figures);
+    }
+    await this.disturbed("at-50-disturbed", HALF * capacity);
+    const apart = await this.capacityOf(APART);
+    const each = `${text}, each frame in a message of its own`;
+    bench.record({ name: "apart-capacity", text: each, value: apart, unit: "uses/s" });
+    const figures = await this.paced(APART, HALF * apart);
+    record(bench, "apart-at-50", "at 50 % of that, each frame in a message of its own", figures);
+    bench.compare("at-50", "commit");
+    for (const name of ["at-50-disturbed-first", "at-50-disturbed"]) bench.compare(name, "at-50");
+    bench.compare("apart-at-50", "commit");
   }
-  const { controlUrl, adminToken, cardCount } = server.host.ready;
-  const options = { controlUrl, adminToken, firstCard: cardCount, cardCount: imported };
-  const child = await Child.start<null>("disturb", options satisfies DisturbOptions);
-  let disturbance: Promise<Disturbance> | null = null;
-  const rate = DISTURBED_PART * capacity;
-  const figures = await pacedPhase(run, server, rate, phase, () => {
-    disturbance = child.ask<Disturbance>("go");
-  });
-  const done = (await disturbance!) as Disturbance;
-  await child.stop();
-  if (done.imported !== imported) throw new Error("the import meanwhile did not take all rows");
-  const percent = Math.round(DISTURBED_PART * 100);
-  const what = `${done.scrapes} scrapes, a checkpoint, ${imported} cards imported meanwhile`;
-  record(run, `at-${percent}-disturbed`, `at ${percent} %; ${what}`, figures);
-  run.compare(`at-${percent}`, "commit");
-  run.compare(`at-${percent}-disturbed`, `at-${percent}`);
+
+  /** Uses a second in the closed loop. */
+  private async capacityOf(shape: Shape): Promise<number> {
+    const { bench, server } = this;
+    const frameCount = frameCountOf(bench);
+    const seconds = bench.seconds(CAPACITY_SECONDS);
+    const firstTerminal = this.phases++ * shape.connections;
+    const figures = await loadServer(bench, server, shape, { frameCount, seconds, firstTerminal });
+    return figures.usesPerSecond;
+  }
+
+  /** At `rate` while metrics are scraped, a checkpoint is made and cards are imported. */
+  private async disturbed(name: string, rate: number): Promise<void> {
+    const { bench, server, imported } = this;
+    const { controlUrl, adminToken } = server.host.ready;
+    const firstCard = server.cardCount + this.imports++ * imported;
+    const options = { controlUrl, adminToken, firstCard, cardCount: imported };
+    const child = await Child.start<null>("disturb", options satisfies DisturbOptions);
+    let disturbance: Promise<Disturbance> | null = null;
+    const figures = await this.paced(SHAPE, rate, () => {
+      disturbance = child.ask<Disturbance>("go");
+    });
+    const done = (await disturbance!) as Disturbance;
+    await child.stop();
+    if (done.imported !== imported) throw new Error("the import meanwhile did not take all rows");
+    const first = this.imports === 1 ? "for the first time, " : "";
+    const what = `${done.scrapes} scrapes, a checkpoint, ${imported} cards imported meanwhile`;
+    record(bench, name, `at 50 %; ${first}${what}`, figures);
+  }
+
+  /** Sends at `rate` with terminals of its own; `started` is called when it goes. */
+  private async paced(
+    { connections, inFlight: runLength, apart = false }: Shape,
+    rate: number,
+    started: () => void = () => {},
+  ): Promise<PacedFigures> {
+    const { bench, server } = this;
+    const firstTerminal = this.phases++ * connections;
+    const idOf = (i: number) => terminalIdOf(firstTerminal + i);
+    const terminals = await openTerminals(server.terminalsUrl, connections, idOf, !apart);
+    try {
+      const warmUp = bench.seconds(WARM_UP_SECONDS);
+      const seconds = warmUp + bench.seconds(PACED_SECONDS);
+      const frameCount = pacedFrameCount(rate, seconds, connections, runLength);
+      bench.say(`${Math.round(rate)} uses a second, open loop`);
+      const messages = messagesOf(terminals, 1, frameCount, server.cardCount);
+      const warmUpMs = warmUp * 1000;
+      setTimeout(started, warmUpMs);
+      const load = { terminals, messages, rate, runLength, warmUpMs, rests: true, overload: true };
+      const { result, approved } = await server.underLoad(() => runPaced(load));
+      const uses = frameCount * connections - result.refused;
+      if (approved !== uses) throw new Error(`${approved} of ${uses} were approved`);
+      return result;
+    } finally {
+      for (const terminal of terminals) terminal.close();
+    }
+  }
 }
 
-/** Sends at `rate` with terminals of its own; `started` is called when it goes. */
-async function pacedPhase(
-  run: Run,
-  server: Server,
-  rate: number,
-  phase: number,
-  started: () => void,
-): Promise<PacedFigures> {
-  const { terminalsUrl, cardCount } = server.host.ready;
-  const firstTerminal = CAPACITY.connections + phase * PACED_TERMINALS;
-  const idOf = (i: number) => terminalIdOf(firstTerminal + i);
-  const terminals = await openTerminals(terminalsUrl, PACED_TERMINALS, idOf);
-  try {
-    const warmUp = run.seconds(WARM_UP_SECONDS);
-    const seconds = warmUp + run.seconds(PACED_SECONDS);
-    const frameCount = pacedFrameCount(rate, seconds, PACED_TERMINALS);
-    run.say(`${Math.round(rate)} uses a second, open loop`);
-    const messages = messagesOf(terminals, 1, frameCount, cardCount);
-    const warmUpMs = warmUp * 1000;
-    setTimeout(started, warmUpMs);
-    const load = { terminals, messages, rate, warmUpMs, rests: true, overload: true };
-    const paced = await server.underLoad(() => runPaced(load));
-    const uses = frameCount * PACED_TERMINALS - paced.result.refused;
-    if (paced.approved !== uses) throw new Error(`${paced.approved} of ${uses} were approved`);
-    return paced.result;
-  } finally {
-    for (const terminal of terminals) terminal.close();
-  }
+function frameCountOf(run: Run): number {
+  return run.amount(CAPACITY_FRAMES, 40);
 }
 
 function record(run: Run, name: string, where: string, figures: PacedFigures): void {
