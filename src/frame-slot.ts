@@ -15,7 +15,10 @@ import type { KeyPair } from "./session-keys.js";
 export interface Reply {
   /** Whether a message carries several frames, both ways (protocol/message.ts). */
   readonly gathers: boolean;
-  /** Takes response frames, `bytes[start..end)`, to be sent or copied by the next `flush`. */
+  /**
+   * Takes response frames, `bytes[start..end)`, to be sent or copied by the next `flush`; all that
+   * one flush sends stand in one array.
+   */
   queue(bytes: Uint8Array, start: number, end: number): void;
   /** Sends what was queued. Does nothing on a connection that is gone. */
   flush(): void;

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import t from "tap";
 import { idNumberOf } from "../bench/card-file.js";
 import { CASES } from "../bench/cases.js";
+import { Latencies } from "../bench/latencies.js";
 import { mediansPage, readRuns } from "../bench/medians.js";
 import { reportPage, reportPicture } from "../bench/report.js";
 import { type Results, resultsOf } from "../bench/results.js";
@@ -45,7 +46,18 @@ const EXPECTED: Record<string, readonly string[]> = {
   "wire-single": ["", "server-cpu", "echo"],
   "wire-batch": ["", "server-cpu", "echo"],
   http: ["", "server-cpu", "echo", "plain-node"],
-  latency: ["commit", "stood-still", "capacity", "at-25", "at-50", "at-75", "at-50-disturbed"],
+  latency: [
+    "commit",
+    "stood-still",
+    "capacity",
+    "at-50-disturbed-first",
+    "at-25",
+    "at-50",
+    "at-75",
+    "at-50-disturbed",
+    "apart-capacity",
+    "apart-at-50",
+  ],
   "mac-pool": ["inline", "threads-1"],
   scale: ["1000/import", "1000/card", "10000/restart", "10000/throughput", "10000/memory"],
   blacklist: ["0/throughput", "1000/effect", "10000/throughput"],
@@ -98,6 +110,24 @@ t.test("every case measures", { timeout: DEADLINE_MS }, async (t) => {
   t.match(headLine(results), /scale 0.001: no figures to quote/);
   t.match(reportPage(results), /<svg .*Uses a second.*Latency by percentile.*<table>/s);
   t.notMatch(reportPage(results) + reportPicture(results), /NaN|undefined|Infinity|<script|https:/);
+});
+
+t.test("latencies are all counted, asked for in between and at the end", (t) => {
+  const latencies = new Latencies();
+  // A thousandth of them is late, in each of three parts.
+  const part = 50_000;
+  for (let p = 1; p <= 3; p++) {
+    for (let i = 0; i < part; i++) latencies.recordMs(i % 1000 === 0 ? 20 : 0.1);
+    t.equal(latencies.count, p * part, "before it is asked for percentiles");
+    t.equal(latencies.at(50), 100);
+    t.equal(latencies.at(99.8), 100);
+    t.equal(Math.round(latencies.at(100) / 100), 200, "20 ms, to three digits");
+    t.equal(latencies.count, p * part, "and after");
+  }
+  latencies.recordMs(-1);
+  t.equal(latencies.percentiles()["50"], 100);
+  t.equal(latencies.at(0.0001), 1, "a microsecond at the least");
+  t.end();
 });
 
 t.test("steal is what the host kept of the processors' time", (t) => {
