@@ -18,7 +18,7 @@ import { terminalIdOf } from "./world.js";
  * which send as many frames one after the other.
  */
 const SHAPE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
-/** The same with each frame in a message of its own, which is what most of a use costs then. */
+/** The same with each frame in a message of its own. */
 const APART: Shape = { ...SHAPE, apart: true };
 const CAPACITY_FRAMES = 16_000;
 const CAPACITY_SECONDS = 4;
