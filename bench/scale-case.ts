@@ -41,7 +41,11 @@ async function atCount(run: Run, count: number): Promise<void> {
     terminalCount: SHAPE.connections + LIGHT.connections,
     cardCount: count,
     usesMax: usesOf(SHAPE, frameCount) + usesOf(LIGHT, run.amount(LIGHT_FRAMES, 5)),
-    flags: { "journal.checkpointSeconds": CHECKPOINT_SECONDS },
+    flags: {
+      "journal.checkpointSeconds": CHECKPOINT_SECONDS,
+      // What cards take is to be seen, and how soon a server starts.
+      "tables.memory": "as-needed",
+    },
   };
   try {
     await fill(run, folder, plan);

@@ -89,13 +89,20 @@ export class Server {
   }
 }
 
-/** Configuration for a plan, by dotted key. */
+/** Memory ahead of what is written needs Linux. */
+const MEMORY = process.platform === "linux" ? "at-start" : "as-needed";
+
+/**
+ * Configuration for a plan, by dotted key. Tables have their memory when a load begins, as those of
+ * a server that has been up for days.
+ */
 function flagsOf({ cardCount, usesMax, flags }: ServerPlan): Record<string, unknown> {
   return {
     "log.level": "warn",
     "tables.cardsMax": Math.max(cardCount, 1000),
     "tables.holdersMax": Math.max(cardCount, 1000),
     "tables.usesPerDateMax": Math.max(usesMax, 1000),
+    "tables.memory": MEMORY,
     ...flags,
   };
 }

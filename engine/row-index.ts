@@ -14,6 +14,8 @@ import type { Table } from "./table.js";
 
 const ROW_BITS = 27;
 const ROW_MASK = (1 << ROW_BITS) - 1;
+/** Most records of a table whose rows stand in a slot of an index; row 0 is none. */
+export const RECORDS_MAX = ROW_MASK - 1;
 const SLOT_EMPTY = 0;
 /** Row 0 is no record, so a slot with hash bits and row 0 can stand for a removed one. */
 const SLOT_REMOVED = 1 << ROW_BITS;

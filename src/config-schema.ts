@@ -1,6 +1,7 @@
 // Every configuration key with its default, range, unit and meaning: the one table from which the
 // type, the checks, the help text and the documents are made.
 
+import { RECORDS_MAX } from "../engine/row-index.js";
 import {
   FRAME_HEADER_SIZE,
   FRAME_MAC_SIZE,
@@ -97,19 +98,28 @@ const SESSION = Type.Object({
   challengesMax: whole(65_536, 1, 1_048_576, "challenges", "most sign-on challenges open"),
 });
 
+const TABLE_MEMORY = ["as-needed", "at-start"] as const;
+
 const TABLES = Type.Object({
-  cardsMax: whole(10_000_000, 1000, 150_000_000, "cards", "room for cards, 64 bytes each"),
-  holdersMax: whole(10_000_000, 1000, 150_000_000, "holders", "room for holders"),
+  cardsMax: whole(10_000_000, 1000, RECORDS_MAX, "cards", "room for cards, 64 bytes each"),
+  holdersMax: whole(10_000_000, 1000, RECORDS_MAX, "holders", "room for holders"),
   terminalsMax: whole(200_000, 100, 4_000_000, "terminals", "room for terminals"),
   blacklistMax: whole(1_000_000, 1000, 50_000_000, "entries", "room for blacklist entries"),
   usesPerDateMax: whole(
     20_000_000,
     1000,
-    200_000_000,
+    RECORDS_MAX,
     "uses",
     "uses remembered for each business date, to answer repeats; beyond it the answer is 91; " +
       "64 bytes each, and 8 to 16 for each that there is room for",
   ),
+  memory: oneOf(TABLE_MEMORY, {
+    default: "as-needed",
+    description:
+      "when tables take their memory: as-needed, shortly before rows come; at-start, all that " +
+      "the limits above allow before terminals are served, so that a machine with too little is " +
+      "told of at once and no tap competes with the kernel for it (Linux 5.14)",
+  }),
 });
 
 const DUPLICATES = Type.Object({

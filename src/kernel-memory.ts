@@ -36,14 +36,24 @@ export function prepareWords(words: Int32Array, soon: boolean): void {
   if (words.byteLength < SIZE_MIN) return;
   const kernel = findKernel();
   kernel?.madvise(...pagesOf(kernel, words), MADV_HUGEPAGE);
-  if (soon) giveMemory(words);
+  if (soon) void giveMemory(words);
 }
 
-/** Has a thread beside give the memory of words, which keep their values. */
-export function giveMemory(words: Int32Array): void {
+/**
+ * Has a thread beside give the memory of words, which keep their values. Resolves to whether all of
+ * it was given.
+ */
+export function giveMemory(words: Int32Array): Promise<boolean> {
   const kernel = findKernel();
-  // Called when it is done: until then the words are kept from the collector.
-  kernel?.madvise.async(...pagesOf(kernel, words), MADV_POPULATE_WRITE, () => words.length);
+  if (kernel === null) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    kernel.madvise.async(
+      ...pagesOf(kernel, words),
+      MADV_POPULATE_WRITE,
+      // Until it is called the words are kept from the collector.
+      (_: unknown, result: number) => resolve(result === 0 && words.length > 0),
+    );
+  });
 }
 
 function findKernel(): Kernel | null {

@@ -13,7 +13,8 @@ export interface LocalSink extends CommandSink {
 
 /** Opens the folder. Throws a one-line error when another process has it. */
 export async function openLocalSink(config: Config): Promise<LocalSink> {
-  const node = await openNode(config);
+  // No taps come, so no memory is taken for them.
+  const node = await openNode({ ...config, tables: { ...config.tables, memory: "as-needed" } });
   return {
     vault: node.vault,
     execute: (batch) => node.core.execute(batch),

@@ -73,7 +73,7 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     const writer = await opening;
     const core = new Core({ config, engine, journal: writer, vault, metrics, host });
     await core.macs.calibrate();
-    const ahead = giveAhead(engine.state);
+    const ahead = await giveAhead(engine.state, config.tables.memory);
     const checkpointer = new Checkpointer(engine, core, tables, metrics, host, checkpointPosition);
     return {
       config,

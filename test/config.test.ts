@@ -70,7 +70,7 @@ const BAD: [
   [
     { f: { tables: { cardsMax: "5000" } } },
     `tables.cardsMax = "5000" (file ${PATH})`,
-    "must be a whole number from 1,000 to 150,000,000 (cards)",
+    "must be a whole number from 1,000 to 134,217,726 (cards)",
   ],
   [
     { e: { TONGKA_CRYPTO_WORKERS: "many" } },

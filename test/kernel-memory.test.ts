@@ -19,6 +19,7 @@ const LARGE_SIZE = LARGE_WORDS * Int32Array.BYTES_PER_ELEMENT;
 
 /** Bytes that are given ahead of a table (src/memory-ahead.ts). */
 const AHEAD_SIZE = 8 * 1024 * 1024;
+const PAGE_SIZE = 4096;
 const WRITTEN_STEP = 100_003;
 const WAIT_MS = 10_000;
 const LOOK_MS = 20;
@@ -94,8 +95,9 @@ t.test("memory is given beside, and what is written meanwhile stays", async (t) 
   for (const kind of ["small", "large"]) {
     const words = reserveWords(LARGE_WORDS);
     if (kind === "large") prepareWords(words, false);
-    giveMemory(words);
+    const given = giveMemory(words);
     for (let i = 0; i < LARGE_WORDS; i += WRITTEN_STEP) words[i] = i;
+    t.ok(await given, `${kind} pages`);
     t.ok(await isGiven(words), `${kind} pages`);
     t.equal(
       words.findIndex((word, i) => word !== (i % WRITTEN_STEP === 0 ? i : 0)),
@@ -121,7 +123,7 @@ t.test("memory is given ahead of a table's rows, and to none that stands still",
   state.settleTime();
   const uses = state.duplicates.of(state.businessDate);
   const { table } = uses;
-  const ahead = giveAhead(state);
+  const ahead = await giveAhead(state, "as-needed");
   t.teardown(() => ahead.stop());
 
   await setTimeout(SEVERAL_LOOKS_MS);
@@ -148,4 +150,35 @@ t.test("memory is given ahead of a table's rows, and to none that stands still",
   while (table.rowCount * table.rowWords * 4 < AHEAD_SIZE) uses.add(2, table.rowCount);
   await setTimeout(SEVERAL_LOOKS_MS);
   t.ok(presentOf(table.words) < 1.5 * AHEAD_SIZE, "nothing when it has been stopped");
+});
+
+t.test("at start every table is given all, and a date that begins later is, too", async (t) => {
+  if (!givesMemory()) return t.comment("this system cannot");
+  const { state } = new EngineKit({ usesPerDateMax: 1_000_000, cardsMax: 1_000_000 }).usual();
+  state.settleTime();
+  const ahead = await giveAhead(state, "at-start");
+  t.teardown(() => ahead.stop());
+  const uses = state.duplicates.of(state.businessDate);
+  for (const words of [...state.tables.map((table) => table.words), uses.slots]) {
+    // All but the pages that its ends share with others.
+    t.ok(presentOf(words) >= words.byteLength - 2 * PAGE_SIZE, `${words.byteLength} bytes`);
+  }
+  uses.add(1, 1);
+  uses.begin(20_300_101);
+  t.ok(await isGiven(uses.slots), "before it has a use");
+  t.ok(await isGiven(uses.table.words));
+  uses.add(1, 1);
+  t.equal(uses.find(1, 1), 1);
+});
+
+t.test("what a machine has not is not taken at start", async (t) => {
+  if (!givesMemory()) return t.comment("this system cannot");
+  const { state } = new EngineKit({ usesPerDateMax: 1_000_000 }).usual();
+  const { availableMemory } = process;
+  t.teardown(() => Object.assign(process, { availableMemory }));
+  Object.assign(process, { availableMemory: () => 100e6 });
+  await t.rejects(giveAhead(state, "at-start"), {
+    message: /^tables\.memory is at-start, which takes \d+ MB more, and 100 MB are left: lower/,
+  });
+  t.ok(presentOf(state.duplicates.dates[0]!.slots) < LARGE_SIZE / 10, "nothing was given");
 });

@@ -46,7 +46,8 @@ async function soak(report: Report, { seconds, short }: Amount): Promise<void> {
     terminalCount: rounds * TERMINALS,
     cardCount: short ? 1000 : CARDS,
     usesMax: rounds * roundSeconds * FRAMES_PER_SECOND + 10_000,
-    flags: { "crypto.workers": 0 },
+    // Memory is to grow by what uses take, and by nothing else.
+    flags: { "crypto.workers": 0, "tables.memory": "as-needed" },
   });
   try {
     const samples: Sample[] = [];

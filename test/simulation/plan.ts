@@ -171,6 +171,7 @@ function drawConfig(chance: Chance): Config {
       terminalsMax: 100,
       blacklistMax: 3000,
       usesPerDateMax: chance.pick([60, 600, 4000, 4000]),
+      memory: "as-needed",
     },
     duplicates: { businessDatesKept: chance.between(1, 3) },
     businessDay: { utcOffsetMinutes: 480, cutoverMinutes: chance.pick([0, 0, 240]) },
