@@ -2,7 +2,8 @@
 // queries for the schema, then one prepared statement, bound and executed with a Sync for each
 // use, so that each is a transaction of its own, also when many are on their way.
 
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connect } from "./connection.js";
 import { type Link, PEER_HOST } from "./peer.js";
 
 const PROTOCOL_VERSION = 196_608;
@@ -25,13 +26,12 @@ export class PostgresLink implements Link {
   private failed: (error: Error) => void = () => {};
 
   private constructor(private readonly socket: Socket) {
-    socket.on("data", (data) => this.take(data));
     socket.on("error", (error) => this.failed(error));
   }
 
   /** Connects as user bench; resolves when queries are taken. */
   static async open(port: number): Promise<PostgresLink> {
-    const socket = createConnection({ host: PEER_HOST, port, noDelay: true });
+    const socket = connect(PEER_HOST, port, (bytes) => link.take(bytes));
     const link = new PostgresLink(socket);
     await link.ask(startup());
     return link;

@@ -2,7 +2,8 @@
 // stream; appendonly with fsync before every answer, like us. No MAC, no terminal, no catalogue: it
 // does less. Spoken over node:net in RESP, written here.
 
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connect } from "./connection.js";
 import { makeFolder, removeFolder } from "./folder.js";
 import {
   commandPath,
@@ -133,14 +134,13 @@ class RespLink implements Link {
     answered: (count: number) => void,
     failed: (error: Error) => void,
   ): Promise<RespLink> {
-    const socket = createConnection({ host: PEER_HOST, port, noDelay: true });
+    const socket = connect(PEER_HOST, port, (bytes) => link.take(bytes, answered, failed));
     const link = new RespLink(socket);
     return new Promise((resolve, reject) => {
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
         socket.on("error", failed);
-        socket.on("data", (data) => link.take(data, answered, failed));
         resolve(link);
       });
     });

@@ -4,9 +4,10 @@
 // nothing. Not for anything but load on this machine.
 
 import { randomBytes } from "node:crypto";
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { FRAME_BODY_SIZE_OFFSET, FRAME_SIZE_MIN } from "../protocol/frame.js";
 import { GATHERED_SUBPROTOCOL } from "../protocol/message.js";
+import { connect } from "./connection.js";
 
 const BINARY_FINAL = 0x82;
 const MASKED = 0x80;
@@ -70,7 +71,8 @@ export class LoadSocket {
     onRead: () => void,
   ): Promise<LoadSocket> {
     const { hostname, port, pathname } = new URL(url);
-    const socket = createConnection({ host: hostname, port: Number(port), noDelay: true });
+    let take: (bytes: Buffer) => void = () => {};
+    const socket = connect(hostname, Number(port), (bytes) => take(bytes));
     const load = new LoadSocket(socket, gathers, onFrame, onRead);
     socket.write(
       `GET ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\n` +
@@ -80,16 +82,16 @@ export class LoadSocket {
     );
     return new Promise((resolve, reject) => {
       socket.once("error", reject);
-      socket.once("data", (data) => {
-        const end = data.indexOf("\r\n\r\n");
-        if (end < 0 || !data.subarray(0, 12).equals(Buffer.from("HTTP/1.1 101"))) {
+      take = (bytes) => {
+        const end = bytes.indexOf("\r\n\r\n");
+        if (end < 0 || !bytes.subarray(0, 12).equals(Buffer.from("HTTP/1.1 101"))) {
           reject(new Error("the server did not upgrade"));
           return;
         }
-        socket.on("data", (chunk) => load.take(chunk));
-        if (data.length > end + 4) load.take(data.subarray(end + 4));
+        take = (more) => load.take(more);
+        if (bytes.length > end + 4) load.take(bytes.subarray(end + 4));
         resolve(load);
-      });
+      };
     });
   }
 
