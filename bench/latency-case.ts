@@ -3,7 +3,7 @@
 
 import type { BenchCase, Run } from "./case.js";
 import { Child } from "./child.js";
-import { COMMIT_SIZE, commitLatencies } from "./commit.js";
+import { COMMIT_SIZE, commitLatencies, leastLatencies } from "./commit.js";
 import type { Disturbance, DisturbOptions } from "./disturb.js";
 import { type PacedFigures, pacedFrameCount, runPaced } from "./paced.js";
 import { Server } from "./server.js";
@@ -31,6 +31,7 @@ const PACED_SECONDS = 8;
 /** Not measured: the generator's heap settles after making its frames, and it falls behind. */
 const WARM_UP_SECONDS = 1;
 const COMMITS = 1500;
+const BLOCKS = 6000;
 const PARTS = [0.25, 0.5, 0.75];
 const HALF = 0.5;
 const IMPORT_CARDS = 100_000;
@@ -79,6 +80,14 @@ async function commit(run: Run): Promise<void> {
     text: `of its time a thread that only looks at the clock beside such commits; ${longest}`,
     value: part * 100,
     unit: "%",
+  });
+  const least = await leastLatencies(run.amount(BLOCKS, 30));
+  run.record({
+    name: "least",
+    text: "the rest of a commit of the journal and the next, which any use waits for: nothing else",
+    value: least.at(50),
+    unit: "us",
+    percentiles: least.percentiles(),
   });
 }
 
