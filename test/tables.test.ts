@@ -83,7 +83,11 @@ t.test("an index finds what a Map finds, while it grows and shrinks", async (t) 
       else checked.remove(key);
       if (step % 1999 !== 0) continue;
       t.same(checked.wrong(keys), [], `step ${step}`);
-      if (keyWords === 4) t.same(checked.wrongMany(keys), [], `step ${step}, many at once`);
+      // Many are looked up four by four, and what is left one by one.
+      const many = keys.slice(0, keys.length - (step % 8));
+      if (keyWords !== 4) continue;
+      t.same(checked.wrongMany(many), [], `step ${step}, many at once`);
+      t.same(checked.wrongMany(keys.slice(0, step % 8)), [], `step ${step}, few at once`);
     }
     t.ok(checked.rows.size > 1000);
     t.same(checked.wrong(keys), []);
