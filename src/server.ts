@@ -40,6 +40,7 @@ export async function startServer(
   options: NodeOptions = {},
 ): Promise<RunningServer> {
   const helpers = threadsBeside();
+  if (config.tables.memory === "at-start") log.info("tables take their memory first");
   const early = earlyControl(config, log);
   const node = await openNode(config, { ...options, opening: early.start }).catch(
     async (error: unknown) => {
