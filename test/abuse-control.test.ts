@@ -21,6 +21,7 @@ import {
 } from "./server-kit.js";
 
 const REFUSED_DEADLINE_MS = 10_000;
+const TAPS_MIN = 5;
 const NDJSON_TYPE = { "content-type": "application/x-ndjson" };
 
 const control = new Control(t);
@@ -193,22 +194,31 @@ t.test("API4 resources: a busy control plane stalls no tap", async (t) => {
   await gate.signOn();
   const rows = `${JSON.stringify({ ...CARD_ROW, cardNumber: "no number" })}\n`.repeat(5000);
   let busy = true;
+  let tapping = true;
+  const tookMs: number[] = [];
+  // However quick the machine, it is busy for as long as some taps take.
   const imports = Promise.all(
-    Array.from({ length: 8 }, async () => t.match(await admin.import("cards", rows), REJECTED)),
+    Array.from({ length: 8 }, async () => {
+      do t.match(await admin.import("cards", rows), REJECTED);
+      while (tapping && tookMs.length < TAPS_MIN);
+    }),
   ).then(() => {
     busy = false;
   });
   const scrapes = Promise.all(Array.from({ length: 200 }, () => control.ask("/metrics")));
-  const tookMs: number[] = [];
-  while (busy) {
-    const start = performance.now();
-    const use = { pan: panOf(1), itemCode: ITEM_BUS, amountMinor: 100, stan: 1 + tookMs.length };
-    t.equal((await gate.authorize(use)).responseCode, "00");
-    tookMs.push(performance.now() - start);
+  try {
+    while (busy) {
+      const start = performance.now();
+      const use = { pan: panOf(1), itemCode: ITEM_BUS, amountMinor: 100, stan: 1 + tookMs.length };
+      t.equal((await gate.authorize(use)).responseCode, "00");
+      tookMs.push(performance.now() - start);
+    }
+  } finally {
+    tapping = false;
   }
   await Promise.all([imports, scrapes]);
   tookMs.sort((a, b) => a - b);
-  t.ok(tookMs.length > 3, `${tookMs.length} taps meanwhile`);
+  t.ok(tookMs.length >= TAPS_MIN, `${tookMs.length} taps meanwhile`);
   const median = tookMs[tookMs.length >> 1]!;
   t.ok(median < 500, `the median tap took ${median.toFixed(1)} ms`);
 });
