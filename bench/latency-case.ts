@@ -43,7 +43,7 @@ export const LATENCY: BenchCase = {
   name: "latency",
   text: "open loop over WebSocket, one use a frame, at parts of the measured capacity",
   run: async (run) => {
-    await commit(run);
+    await limits(run);
     run.say("starting a server");
     const cardCount = run.amount(WIRE_CARDS, 1000);
     const imported = run.amount(IMPORT_CARDS, 1000);
@@ -62,7 +62,7 @@ export const LATENCY: BenchCase = {
   },
 };
 
-async function commit(run: Run): Promise<void> {
+async function limits(run: Run): Promise<void> {
   run.say("commits of the journal alone");
   const count = run.amount(COMMITS, 30);
   const latencies = await commitLatencies(count);

@@ -38,10 +38,10 @@ export async function giveAhead(
   const isAtStart = when === "at-start";
   if (isAtStart) await giveAll(state);
   const { dates } = state.duplicates;
-  const followed = state.tables.map((table) => {
-    const uses = dates.find((date) => date.table === table) ?? null;
-    return isAtStart ? new GivenWhole(table, uses) : new GivenAhead(table, uses);
-  });
+  const usesOf = (table: Table) => dates.find((uses) => uses.table === table) ?? null;
+  const whole = () => dates.map((uses) => new GivenWhole(uses));
+  const ahead = () => state.tables.map((table) => new GivenAhead(table, usesOf(table)));
+  const followed = isAtStart ? whole() : ahead();
   const timer = setInterval(() => {
     for (const table of followed) table.look();
   }, LOOK_MS);
@@ -115,23 +115,21 @@ class GivenAhead {
   }
 }
 
-/** A table that was given all of its memory; what is made in its place later is given it calmly. */
+/** The uses of a date, given all at start: what is made in their place later is given calmly. */
 class GivenWhole {
   private words: Int32Array;
   /** What is still to be given. */
   private left: Int32Array[] = [];
 
-  constructor(
-    private readonly table: Table,
-    private readonly uses: DateUses | null,
-  ) {
-    this.words = table.words;
+  constructor(private readonly uses: DateUses) {
+    this.words = uses.table.words;
   }
 
   look(): void {
-    if (this.words !== this.table.words) {
-      this.words = this.table.words;
-      this.left = this.uses === null ? [this.words] : [this.uses.slots, this.words];
+    const { table, slots } = this.uses;
+    if (this.words !== table.words) {
+      this.words = table.words;
+      this.left = [slots, table.words];
     }
     const next = this.left[0];
     if (next === undefined) return;

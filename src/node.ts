@@ -69,9 +69,9 @@ export async function openNode(config: Config, options: NodeOptions = {}): Promi
     options.opening?.({ metrics, vaultKeys });
     const { engine, checkpointPosition, blocksReplayed } = await load(config, journal, tables);
     const bytesDropped = await journal.confirm().catch(stopUnwritten);
-    const ahead = await giveAhead(engine.state, config.tables.memory);
     const host = systemHost(options.clock);
     const writer = await opening;
+    const ahead = await giveAhead(engine.state, config.tables.memory);
     const core = new Core({ config, engine, journal: writer, vault, metrics, host });
     await core.macs.calibrate();
     const checkpointer = new Checkpointer(engine, core, tables, metrics, host, checkpointPosition);

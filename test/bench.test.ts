@@ -49,6 +49,7 @@ const EXPECTED: Record<string, readonly string[]> = {
   latency: [
     "commit",
     "stood-still",
+    "least",
     "capacity",
     "at-50-disturbed-first",
     "at-25",
