@@ -41,8 +41,9 @@ export class MacBoard {
   };
   private readonly free = Array.from({ length: PLACES }, (_, place) => place);
   private orders = 0n;
+  private failure: Error | null = null;
 
-  /** Has jobs 0..count-1 of a job table done; resolves when they are. */
+  /** Has jobs 0..count-1 of a job table done; resolves when they are, rejects after `fail`. */
   async order(jobTable: number, count: number): Promise<void> {
     const { words, tickets } = this.memory;
     const place = this.free.pop();
@@ -56,11 +57,21 @@ export class MacBoard {
     Atomics.store(tickets, place, number);
     this.wake();
     for (;;) {
+      if (this.failure !== null) throw this.failure;
       const done = Atomics.load(words, at + DONE_WORD);
       if (done === count) break;
       await Atomics.waitAsync(words, at + DONE_WORD, done).value;
     }
     this.free.push(place);
+  }
+
+  /** A thread is gone: from now on nobody waits for an order, and none is taken. */
+  fail(error: Error): void {
+    this.failure ??= error;
+    const { words } = this.memory;
+    for (let place = 0; place < PLACES; place++) {
+      Atomics.notify(words, place * PLACE_WORDS + DONE_WORD);
+    }
   }
 
   /** Ends the threads; what is ordered stays undone. */

@@ -42,8 +42,6 @@ export class MacPool {
   private readonly board = new MacBoard();
   /** What each thread has for its one task: it ends with the pool. */
   private readonly serving: readonly Promise<void>[];
-  /** Rejects when a thread ends before. */
-  private readonly failed: Promise<never>;
   private costs: MacCosts = { perMacNs: 0, perByteNs: 0, perOrderNs: 0 };
 
   constructor(workers: number | "auto", data: MacWorkerData) {
@@ -62,11 +60,7 @@ export class MacPool {
     this.serving = Array.from({ length: this.threads }, () => {
       return this.piscina!.run(this.board.memory);
     });
-    this.failed = new Promise((_, reject) => {
-      for (const ended of this.serving) ended.catch(reject);
-    });
-    // Whoever waits for an order is told; else it is nobody's rejection.
-    this.failed.catch(() => {});
+    for (const ended of this.serving) ended.catch((error: Error) => this.board.fail(error));
   }
 
   /** How many times longer the pool took than was to be expected, 1 and up. */
@@ -105,7 +99,7 @@ export class MacPool {
   /** Does jobs 0..count-1 of a job table, over `size` bytes in all, by all threads. */
   async run(jobTable: number, count: number, size: number): Promise<void> {
     const start = performance.now();
-    await this.order(jobTable, count);
+    await this.board.order(jobTable, count);
     const tookNs = (performance.now() - start) * 1e6;
     const expectedNs = this.costs.perOrderNs + this.singlyNs(count, size) / this.threads;
     const slowness = Math.max(1, tookNs / expectedNs);
@@ -129,16 +123,12 @@ export class MacPool {
     await this.piscina?.destroy();
   }
 
-  private async order(jobTable: number, count: number): Promise<void> {
-    await Promise.race([this.board.order(jobTable, count), this.failed]);
-  }
-
   /** What an order costs beside its jobs: one of the first job alone, whose keys are not there. */
   private async orderNs(): Promise<number> {
     const times: number[] = [];
     for (let i = 0; i < CALIBRATION_ROUNDS / 4; i++) {
       const start = performance.now();
-      await this.order(0, 1);
+      await this.board.order(0, 1);
       times.push(performance.now() - start);
     }
     return median(times) * 1e6;

@@ -2,6 +2,8 @@
 // also when orders are small, many and reuse each other's places; a pool whose thread has ended
 // says so to whoever waits; and it is taken where it is the sooner, by what was measured.
 
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
 import { MacWork } from "../bench/mac-work.js";
@@ -60,6 +62,24 @@ t.test("a pool whose thread has ended tells whoever waits, then and later", asyn
   work.close();
 });
 
+t.test("an order leaves nothing behind when it is done", async (t) => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const work = await MacWork.make(1, 16);
+  const pool = new MacPool(1, work.data);
+  work.fill(16, 1);
+  const many = async () => {
+    for (let i = 0; i < ORDERS; i++) await pool.run(0, 1, 96);
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = await many();
+  const grown = ((await many()) - before) / ORDERS;
+  t.ok(grown < 200, `${grown.toFixed(0)} bytes for each of ${ORDERS} orders`);
+  await pool.close();
+  work.close();
+});
+
 /** A MAC costs 1 us, an order 20 us: two threads are 1.2 times as soon beyond 60 jobs. */
 async function measuredPool(t: Test): Promise<MacPool> {
   const work = await MacWork.make(1, 16);
@@ -87,7 +107,8 @@ t.test("a pool is taken from the size on at which it is sooner", async (t) => {
 
 t.test("a pool that was too slow is tried again more and more seldom", async (t) => {
   const pool = await measuredPool(t);
-  t.intercept(pool as unknown as { order(): Promise<void> }, "order", {
+  const { board } = pool as unknown as { board: MacBoard };
+  t.intercept(board, "order", {
     value: () => new Promise((resolve) => setTimeout(resolve, 5)),
   });
   /** Batches inline until one goes to the pool. */
