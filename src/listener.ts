@@ -150,9 +150,8 @@ class HttpReply implements Reply {
   /** Keeps a part of the body. What it is copied from is zeroed: it may hold card numbers. */
   keep(chunk: ArrayBuffer): void {
     const whole = Buffer.alloc(this.bodySize + chunk.byteLength);
-    const part = new Uint8Array(chunk);
-    whole.set(part, this.bodySize);
-    part.fill(0);
+    whole.set(new Uint8Array(chunk), this.bodySize);
+    wipe(chunk);
     if (this.parts !== null) whole.set(this.parts);
     this.dropParts();
     this.parts = whole;
@@ -165,7 +164,8 @@ class HttpReply implements Reply {
     return body;
   }
 
-  private dropParts(): void {
+  /** Zeroes what was kept. */
+  dropParts(): void {
     this.parts?.fill(0);
     this.parts = null;
   }
@@ -284,6 +284,7 @@ export class Listener {
     const reply = socket.getUserData().reply!;
     const problem = isBinary ? this.core.receive(reply, message) : FRAME_PROBLEM.NOT_BINARY;
     if (problem === FRAME_PROBLEM.NONE) return;
+    if (!isBinary) wipe(message);
     this.metrics.countClosed(problem);
     reply.end(closeCode(problem), FRAME_PROBLEM_NAMES[problem]!);
   }
@@ -317,11 +318,14 @@ export class Listener {
     const tooMany = this.connectionCount > this.config.terminals.connectionsMax;
     this.readBody(response, reply, (body) => {
       settle();
-      if (!reply.open) return;
+      if (body !== null && headers.isFrame && !tooMany) {
+        this.malformed(reply, this.core.receive(reply, body));
+        return;
+      }
+      if (body !== null) wipe(body);
       if (tooMany) reply.fail("503 Service Unavailable", "OVERLOADED", "too many connections");
-      else if (body === null) this.malformed(reply, FRAME_PROBLEM.TOO_LARGE);
-      else if (!headers.isFrame) this.malformed(reply, FRAME_PROBLEM.NOT_BINARY);
-      else this.malformed(reply, this.core.receive(reply, body));
+      else
+        this.malformed(reply, body === null ? FRAME_PROBLEM.TOO_LARGE : FRAME_PROBLEM.NOT_BINARY);
     });
   }
 
@@ -333,7 +337,7 @@ export class Listener {
     reply.fail(status, FRAME_PROBLEM_NAMES[problem]!, FRAME_PROBLEM_TEXTS[problem]!);
   }
 
-  /** Hands over the body, or null as soon as it is longer than a frame may be. */
+  /** Hands over the body, which is the caller's to zero, or null as soon as it is too long. */
   private readBody(
     response: HttpResponse,
     reply: HttpReply,
@@ -341,9 +345,12 @@ export class Listener {
   ): void {
     let finished = false;
     response.onData((chunk, isLast) => {
-      if (finished || !reply.open) return;
-      if (reply.bodySize + chunk.byteLength > this.config.terminals.frameSizeMax) {
+      if (finished || !reply.open) {
+        wipe(chunk);
+      } else if (reply.bodySize + chunk.byteLength > this.config.terminals.frameSizeMax) {
         finished = true;
+        reply.dropParts();
+        wipe(chunk);
         done(null);
       } else if (isLast && reply.bodySize === 0) {
         finished = true;
@@ -356,6 +363,11 @@ export class Listener {
       }
     });
   }
+}
+
+/** Zeroes what came: it may hold card numbers, whatever it was sent as. */
+function wipe(bytes: ArrayBuffer): void {
+  new Uint8Array(bytes).fill(0);
 }
 
 /** Without the option, a second server would share the port; the package's types lack it. */

@@ -9,6 +9,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { FRAME_SIZE_MAX } from "../protocol/decode.js";
+import { closeCode, FRAME_PROBLEM } from "../protocol/frame-problem.js";
 import { MTI_USE_ADVICE, MTI_USE_REQUEST } from "../protocol/mti.js";
 import { ADMIN_TOKEN_FILE } from "../src/admin-token.js";
 import { ControlClient } from "../src/control/client.js";
@@ -111,6 +113,29 @@ async function throwFrames(server: ServerProcess): Promise<RawTerminal[]> {
   return terminals;
 }
 
+/**
+ * Messages that nobody looks into: a body that is too long, in pieces, a text, and a body of
+ * another type. The memory they are read into is used again by the next, which is shorter.
+ */
+async function throwBodies(server: ServerProcess, terminal: RawTerminal): Promise<void> {
+  const numbers = Array.from({ length: TAPPED }, (_, i) => terminal.use(panOf(i)));
+  const frame = terminal.uses(MTI_USE_REQUEST, numbers);
+  const { socket, ended } = rawTcp(Number(new URL(server.terminalsUrl).port));
+  const rest = Buffer.alloc(FRAME_SIZE_MAX);
+  socket.write(Buffer.concat([requestHead(frame.length + rest.length), frame]));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  socket.write(rest);
+  if (!(await ended).startsWith("HTTP/1.1 413")) throw new Error("a body may be too long");
+  const text = Array.from({ length: 20 * TAPPED }, (_, i) => panOf(i % TAPPED)).join(" ");
+  const reader = await RawSocket.open(server.terminalsUrl);
+  reader.send(text);
+  if ((await reader.closed) !== closeCode(FRAME_PROBLEM.NOT_BINARY))
+    throw new Error("a message may be a text");
+  const typed = { "content-type": "application/json" };
+  const { status } = await post(httpUrlOf(server.terminalsUrl), frame, typed);
+  if (status !== 400) throw new Error("a body may be of another type");
+}
+
 /** Cards and a terminal come in, are asked for and changed. */
 async function throwRequests(server: ServerProcess): Promise<string> {
   const client = new ControlClient({ url: server.controlUrl, adminToken });
@@ -178,6 +203,7 @@ t.test("no number and no key stays in a running server", { skip }, async (t) => 
   const pid = server.child.pid!;
   const terminals = await throwFrames(server);
   const shownKey = await throwRequests(server);
+  await throwBodies(server, terminals[0]!);
   inStrings.addKey("a key shown once", Buffer.from(shownKey, "hex"));
   inMemory.addKeyBytes("a key shown once", Buffer.from(shownKey, "hex"));
   await quiet(server);
@@ -205,8 +231,11 @@ t.test("no number and no key stays in a running server", { skip }, async (t) => 
 /** A request with a card number whose body does not end. */
 function openRequest(terminal: RawTerminal): Buffer {
   const frame = terminal.uses(MTI_USE_REQUEST, [terminal.use(panOf(HELD_CARD))]);
+  return Buffer.concat([requestHead(frame.length), frame.subarray(0, frame.length - 8)]);
+}
+
+function requestHead(bodySize: number): Buffer {
   const head =
-    "POST /v1/messages HTTP/1.1\r\nhost: a\r\ncontent-type: application/octet-stream\r\n" +
-    `content-length: ${frame.length}\r\n\r\n`;
-  return Buffer.concat([Buffer.from(head), frame.subarray(0, frame.length - 8)]);
+    "POST /v1/messages HTTP/1.1\r\nhost: a\r\ncontent-type: application/octet-stream\r\n";
+  return Buffer.from(`${head}content-length: ${bodySize}\r\n\r\n`);
 }
