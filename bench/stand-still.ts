@@ -2,7 +2,7 @@
 // at the clock notes when it could not. Where that is milliseconds at a time, because the host of a
 // virtual machine counts its disk's work as ours and then lets us wait, no answer comes sooner.
 
-import { isMainThread, Worker, workerData } from "node:worker_threads";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { monotonicMs } from "../src/shared-clock.js";
 
 /** Shorter is how threads of one machine take turns. */
@@ -36,7 +36,8 @@ export async function standStillBeside(work: () => Promise<unknown>): Promise<St
     worker.once("error", reject);
     worker.once("exit", () => resolve());
   });
-  await new Promise((resolve) => worker.once("online", resolve));
+  const looking = new Promise((resolve) => worker.once("message", resolve));
+  await Promise.race([looking, ended]);
   await work();
   Atomics.store(data.words, ENDED, 1);
   await ended;
@@ -47,14 +48,16 @@ export async function standStillBeside(work: () => Promise<unknown>): Promise<St
 function look({ words, figures }: WitnessData): void {
   const startMs = monotonicMs();
   let beforeMs = startMs;
-  while (Atomics.load(words, ENDED) === 0) {
+  parentPort!.postMessage("looking");
+  // Once at the least, however soon the work is done.
+  do {
     const nowMs = monotonicMs();
     const gapMs = nowMs - beforeMs;
     beforeMs = nowMs;
     if (gapMs < GAP_MS_MIN) continue;
     figures[GAPS] = figures[GAPS]! + gapMs;
     figures[LONGEST] = Math.max(figures[LONGEST]!, gapMs);
-  }
+  } while (Atomics.load(words, ENDED) === 0);
   figures[TOTAL] = beforeMs - startMs;
 }
 

@@ -12,6 +12,7 @@ import { Latencies } from "../bench/latencies.js";
 import { mediansPage, readRuns } from "../bench/medians.js";
 import { reportPage, reportPicture } from "../bench/report.js";
 import { type Results, resultsOf } from "../bench/results.js";
+import { standStillBeside } from "../bench/stand-still.js";
 import { processorTimes, stealBetween } from "../bench/steal.js";
 import { caseLines, headLine } from "../bench/table.js";
 import { panOf, writeCardBlock } from "../bench/world.js";
@@ -129,6 +130,12 @@ t.test("latencies are all counted, asked for in between and at the end", (t) => 
   t.equal(latencies.percentiles()["50"], 100);
   t.equal(latencies.at(0.0001), 1, "a microsecond at the least");
   t.end();
+});
+
+t.test("whether a thread stood still is told of work that is done at once, too", async (t) => {
+  const { part, longestMs } = await standStillBeside(async () => {});
+  t.ok(part >= 0 && part <= 1, String(part));
+  t.ok(longestMs >= 0);
 });
 
 t.test("steal is what the host kept of the processors' time", (t) => {
