@@ -125,15 +125,15 @@ async function throwBodies(server: ServerProcess, terminal: RawTerminal): Promis
   socket.write(Buffer.concat([requestHead(frame.length + rest.length), frame]));
   await new Promise((resolve) => setTimeout(resolve, 200));
   socket.write(rest);
-  if (!(await ended).startsWith("HTTP/1.1 413")) throw new Error("a body may be too long");
+  if (!(await ended).startsWith("HTTP/1.1 413")) throw new Error("too long a body was taken");
   const text = Array.from({ length: 20 * TAPPED }, (_, i) => panOf(i % TAPPED)).join(" ");
   const reader = await RawSocket.open(server.terminalsUrl);
   reader.send(text);
-  if ((await reader.closed) !== closeCode(FRAME_PROBLEM.NOT_BINARY))
-    throw new Error("a message may be a text");
+  const code = await reader.closed;
+  if (code !== closeCode(FRAME_PROBLEM.NOT_BINARY)) throw new Error(`a text was taken: ${code}`);
   const typed = { "content-type": "application/json" };
   const { status } = await post(httpUrlOf(server.terminalsUrl), frame, typed);
-  if (status !== 400) throw new Error("a body may be of another type");
+  if (status !== 400) throw new Error(`a body of another type was taken: ${status}`);
 }
 
 /** Cards and a terminal come in, are asked for and changed. */
