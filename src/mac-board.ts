@@ -65,7 +65,7 @@ export class MacBoard {
     this.free.push(place);
   }
 
-  /** A thread is gone: from now on nobody waits for an order, and none is taken. */
+  /** A thread is gone: whoever waits for an order is told, then and later. */
   fail(error: Error): void {
     this.failure ??= error;
     const { words } = this.memory;
