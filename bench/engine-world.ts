@@ -130,7 +130,7 @@ export class EngineWorld implements CommandSink {
   read(set: UseSet, i: number): Use {
     if (i % USES_PER_FRAME === 0) {
       const count = Math.min(USES_PER_FRAME, set.count - i);
-      this.engine.state.cards.index.findMany(set.tokens, i * 4, 4, count, this.rows);
+      this.engine.state.findCards(set.tokens, i * 4, 4, count, this.rows);
     }
     const { use } = this;
     use.senderRow = this.senderRow;

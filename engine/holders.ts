@@ -6,9 +6,11 @@
 //   5     flags               bit 0: has had an entry on the blacklist
 //   6     firstCardRow        the holder's first card
 //
-// The twist: whether a holder is listed is also kept as one bit in an array of bits, which stays in
-// the processor's cache where the rows do not: the usual tap never reads its holder's row.
+// The twist: whether a holder is listed is also kept as one bit in an array of bits, so the usual
+// tap never reads its holder's row, which takes 28 bytes. Those of a batch are read ahead: the bits
+// of ten million persons do not stay in a cache near the processor either.
 
+import type { Cards } from "./cards.js";
 import { RowIndex } from "./row-index.js";
 import { Table } from "./table.js";
 
@@ -23,6 +25,8 @@ export class Holders {
   readonly table: Table;
   readonly index: RowIndex;
   private readonly listedBits: Uint8Array;
+  /** Of use to nobody but the compiler, which would leave the loads out. */
+  seen = 0;
 
   constructor(id: number, holdersMax: number) {
     this.table = new Table(id, "holders", HOLDER_WORDS, holdersMax + 1);
@@ -36,6 +40,25 @@ export class Holders {
 
   listed(row: number): boolean {
     return (this.listedBits[row >> 3]! & (1 << (row & 7))) !== 0;
+  }
+
+  /**
+   * Brings the bits of the holders of `count` cards into the cache, by loads that do not wait for
+   * each other, four in a turn of the loop as in `RowIndex.findMany`. A row of 0 is no card.
+   */
+  warmListed(cards: Cards, rows: Int32Array, count: number): void {
+    const bits = this.listedBits;
+    let seen = 0;
+    let i = 0;
+    for (; i + 3 < count; i += 4) {
+      const a = cards.holderRow(rows[i]!) >> 3;
+      const b = cards.holderRow(rows[i + 1]!) >> 3;
+      const c = cards.holderRow(rows[i + 2]!) >> 3;
+      const d = cards.holderRow(rows[i + 3]!) >> 3;
+      seen |= bits[a]! | bits[b]! | bits[c]! | bits[d]!;
+    }
+    for (; i < count; i++) seen |= bits[cards.holderRow(rows[i]!) >> 3]!;
+    this.seen = seen;
   }
 
   /** Chip cards of the holder that have not ended. */

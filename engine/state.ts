@@ -87,6 +87,21 @@ export class State {
     ];
   }
 
+  /**
+   * Rows of the cards of `count` tokens, one every `stride` words from `first` on, to
+   * rows[0..count), 0 where there is none; what deciding on them reads is in the cache then.
+   */
+  findCards(
+    tokens: Int32Array,
+    first: number,
+    stride: number,
+    count: number,
+    rows: Int32Array,
+  ): void {
+    this.cards.index.findMany(tokens, first, stride, count, rows);
+    this.holders.warmListed(this.cards, rows, count);
+  }
+
   /** Moves the state's time on; a time that goes back is taken as no time passed. */
   advanceTime(timeMs: number): void {
     this.tryTime(timeMs);

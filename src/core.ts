@@ -102,7 +102,7 @@ export class Core implements CommandSink {
     this.keys = new SessionKeys(engine.state, vault, KEY_PAIRS_MAX);
     this.macs = new MacStage(config.crypto.workers, [...batches, ...blocks], this.keys, metrics);
     const { recordsInFlightMax, answerMs } = config.limits;
-    this.tokens = new UseTokens(vault, engine.state.cards, recordsInFlightMax);
+    this.tokens = new UseTokens(vault, engine.state, recordsInFlightMax);
     this.admission = new Admission(recordsInFlightMax, answerMs);
     this.commands = new CommandQueue(engine, parts.host);
     this.management = new Management(config, engine, this.keys, parts.host);

@@ -1,7 +1,7 @@
 // The records of a batch before they are decided: card numbers become tokens, all of them in one
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
-import type { Cards } from "../engine/cards.js";
+import type { State } from "../engine/state.js";
 import { assert } from "../protocol/assert.js";
 import { WORD } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
@@ -31,7 +31,7 @@ export class UseTokens {
   /** For batches of up to `recordsMax` records. */
   constructor(
     private readonly vault: KeyVault,
-    private readonly cards: Cards,
+    private readonly state: State,
     private readonly recordsMax: number,
   ) {
     this.reserve(1);
@@ -84,7 +84,7 @@ export class UseTokens {
   private findRows(record: number): void {
     const count = Math.min(ROWS_AHEAD, this.recordCount - record);
     const tokenWords = this.stride * 4;
-    this.cards.index.findMany(this.words, record * tokenWords, tokenWords, count, this.rows);
+    this.state.findCards(this.words, record * tokenWords, tokenWords, count, this.rows);
     this.rowsStart = record;
     this.rowsEnd = record + count;
   }
