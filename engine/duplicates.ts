@@ -35,10 +35,11 @@ const STATE_MASK = USE_STATE.COUNTED | USE_STATE.REVERSED | USE_STATE.AWAITED;
 const POSITION_WORD = USE_WORD.CATALOGUE;
 const STATE_WORD = USE_WORD.CARD_ROW;
 const ROW_MASK = (1 << 27) - 1;
-const GROUP_SHIFT = 4;
-const GROUP_MASK = (1 << GROUP_SHIFT) - 1;
+/** Neighbouring STANs of a terminal whose slots share a line, as a shift. */
+export const STANS_PER_LINE_SHIFT = 4;
+const LINE_MASK = (1 << STANS_PER_LINE_SHIFT) - 1;
 /** A line of slots, and one more. */
-const PROBE_STEP = (1 << GROUP_SHIFT) + 1;
+const PROBE_STEP = (1 << STANS_PER_LINE_SHIFT) + 1;
 const DATE_WORD = 0;
 
 /** The uses of one business date. */
@@ -77,7 +78,7 @@ export class DateUses {
     const { slots } = this;
     const { words } = this.table;
     const mask = slots.length - 1;
-    const hash = mix(terminalId, stan >> GROUP_SHIFT);
+    const hash = mix(terminalId, stan >> STANS_PER_LINE_SHIFT);
     let i = start(hash, stan) & mask;
     for (let slot = slots[i]!; slot !== 0; slot = slots[i]!) {
       if (((slot ^ hash) & ~ROW_MASK) === 0) {
@@ -97,6 +98,15 @@ export class DateUses {
     this.missTerminalId = terminalId;
     this.missStan = stan;
     return 0;
+  }
+
+  /**
+   * Brings the line in which a look-up begins into the cache: with many terminals it is another one
+   * each time. What it returns means nothing.
+   */
+  warm(terminalId: number, stan: number): number {
+    const { slots } = this;
+    return slots[start(mix(terminalId, stan >> STANS_PER_LINE_SHIFT), stan) & (slots.length - 1)]!;
   }
 
   /** Adds a row for a key that is not there. The caller has looked at `table.full`. */
@@ -167,7 +177,7 @@ export class DateUses {
       return;
     }
     const mask = slots.length - 1;
-    const hash = mix(terminalId, stan >> GROUP_SHIFT);
+    const hash = mix(terminalId, stan >> STANS_PER_LINE_SHIFT);
     let i = start(hash, stan) & mask;
     while (slots[i] !== 0) i = (i + PROBE_STEP) & mask;
     slots[i] = (hash & ~ROW_MASK) | row;
@@ -211,6 +221,15 @@ export class Duplicates {
   /** Whether a date is kept: one of the calendar, from oldestDate to newestDate. */
   keeps(businessDate: number): boolean {
     return this.dates.some((uses) => uses.businessDate === businessDate);
+  }
+
+  /** `DateUses.warm` of a date; nothing of one that is not kept. */
+  warm(businessDate: number, terminalId: number, stan: number): number {
+    for (let i = 0; i < this.dates.length; i++) {
+      const uses = this.dates[i]!;
+      if (uses.businessDate === businessDate) return uses.warm(terminalId, stan);
+    }
+    return 0;
   }
 
   /** The uses of a date that is kept. */
@@ -271,7 +290,7 @@ export function fillRow(
 }
 
 function start(hash: number, stan: number): number {
-  return (hash << GROUP_SHIFT) | (stan & GROUP_MASK);
+  return (hash << STANS_PER_LINE_SHIFT) | (stan & LINE_MASK);
 }
 
 /** Bytes of the index of one date: memory comes to its pages as they are first written. */

@@ -34,6 +34,8 @@ export class CipherBuffer {
 export interface BlockCipher {
   /** Encrypts the first `size` bytes, whole blocks, in place. CBC goes on from the last block. */
   encrypt(buffer: CipherBuffer, size: number): void;
+  /** Reads what it keeps beside the library's state (`Mac.warm`); of no meaning. */
+  warm(): number;
   /** Forgets the key; the object is of no use afterwards. To be called: nothing else frees it. */
   close(): void;
 }
@@ -70,6 +72,10 @@ class PortableCipher implements BlockCipher {
     const made = this.cipher.update(bytes.subarray(0, size));
     bytes.set(made);
     made.fill(0);
+  }
+
+  warm(): number {
+    return this.cipher === null ? 0 : 1;
   }
 
   close(): void {
@@ -137,6 +143,10 @@ class NativeCipher implements BlockCipher {
     const { address } = buffer;
     const done = openssl.update(context, address, outSizeAddress, address, size);
     assert(done === 1 && outSize[0] === size, "a cipher returns as much as it takes");
+  }
+
+  warm(): number {
+    return this.context;
   }
 
   close(): void {

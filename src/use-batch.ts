@@ -1,7 +1,9 @@
 // The records of a batch before they are decided: card numbers become tokens, all of them in one
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
+import { STANS_PER_LINE_SHIFT } from "../engine/duplicates.js";
 import type { State } from "../engine/state.js";
+import { USE_WORD } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
 import { WORD } from "../protocol/endian.js";
 import { FRAME_HEADER_SIZE } from "../protocol/frame.js";
@@ -27,6 +29,8 @@ export class UseTokens {
   private rowsStart = 0;
   private rowsEnd = 0;
   private recordCount = 0;
+  /** Of use to nobody but the compiler, which would leave the loads of `warm` out. */
+  seen = 0;
 
   /** For batches of up to `recordsMax` records. */
   constructor(
@@ -66,6 +70,7 @@ export class UseTokens {
     for (const frame of batch.frames) {
       if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
       const start = frame.start + FRAME_HEADER_SIZE;
+      this.warmRepeats(batch.arena.words, start / WORD.SIZE, frame.count);
       this.gather(batch.arena, start, frame.count, frame.tokenIndex, prefixLengths);
     }
     this.vault.tokenize(this.blocks.subarray(0, size));
@@ -87,6 +92,25 @@ export class UseTokens {
     this.state.findCards(this.words, record * tokenWords, tokenWords, count, this.rows);
     this.rowsStart = record;
     this.rowsEnd = record + count;
+  }
+
+  /**
+   * Brings the lines in which repeats of `count` records from `word` on are looked up into the
+   * cache; neighbouring STANs of a terminal share theirs (engine/duplicates.ts).
+   */
+  private warmRepeats(words: Int32Array, word: number, count: number): void {
+    const { duplicates } = this.state;
+    let lastTerminalId = 0;
+    let lastLine = -1;
+    for (let i = 0, at = word; i < count; i++, at += USE_WORD.COUNT) {
+      const terminalId = words[at + USE_WORD.TERMINAL]!;
+      const stan = words[at + USE_WORD.STAN]!;
+      const line = stan >> STANS_PER_LINE_SHIFT;
+      if (line === lastLine && terminalId === lastTerminalId) continue;
+      lastLine = line;
+      lastTerminalId = terminalId;
+      this.seen ^= duplicates.warm(words[at + USE_WORD.DATE]!, terminalId, stan);
+    }
   }
 
   private gather(

@@ -3,7 +3,10 @@
 
 import fc from "fast-check";
 import t from "tap";
-import { DateUses } from "../engine/duplicates.js";
+import { Cards } from "../engine/cards.js";
+import { CARD_STATUS } from "../engine/domain.js";
+import { DateUses, Duplicates } from "../engine/duplicates.js";
+import { Holders } from "../engine/holders.js";
 import { RowIndex } from "../engine/row-index.js";
 import { PAGE, type Snapshot } from "../engine/snapshot.js";
 import { Table } from "../engine/table.js";
@@ -144,6 +147,33 @@ t.test("the uses of a date are found by terminal and STAN", async (t) => {
   rows.clear();
   t.same(wrong(), [], "another date has none");
   t.equal(uses.table.rowCount, 1);
+});
+
+t.test("what is read ahead of a look-up is what it begins with", async (t) => {
+  const date = 20_250_301;
+  const duplicates = new Duplicates(16, 1, 1000);
+  duplicates.moveTo([date, 20_250_302]);
+  const uses = duplicates.of(date);
+  const slotOf = (stan: number) => duplicates.warm(date, 46_000_001, stan);
+  t.equal(slotOf(700), 0);
+  const row = uses.add(46_000_001, 700);
+  t.equal(slotOf(700) & ((1 << 27) - 1), row);
+  t.equal(slotOf(701), 0);
+  t.equal(duplicates.warm(20_240_101, 46_000_001, 700), 0, "a date that is not kept");
+  const cards = new Cards(1, 20);
+  const holders = new Holders(2, 100);
+  const rows = Int32Array.from({ length: 9 }, (_, i) => {
+    return cards.add(Int32Array.of(i, 0, 0, 0), CARD_STATUS.ACTIVE, 1, 0xffff, 460_000, 8 * i + 1);
+  });
+  holders.table.rowCount = 100;
+  for (let listed = 0; listed < rows.length; listed++) {
+    holders.setListed(8 * listed + 1, true);
+    for (let count = 0; count <= rows.length; count++) {
+      holders.warmListed(cards, rows, count);
+      t.equal(holders.seen !== 0, count > listed, `card ${listed} of ${count}`);
+    }
+    holders.setListed(8 * listed + 1, false);
+  }
 });
 
 t.test("positions of 48 bits and states share two words", async (t) => {
