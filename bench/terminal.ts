@@ -1,8 +1,14 @@
-// A terminal of the load: one connection, signed on. Every answer is looked at: its status and how
-// many of its records were approved; of every hundredth the MAC is checked.
+// A terminal of the load: one connection, signed on, and others that may speak over it, as behind a
+// concentrator. Every answer is looked at: its status and how many of its records were approved; of
+// every hundredth the MAC is checked.
 
 import { frameVerified } from "../protocol/encode.js";
-import { FRAME_COUNT_OFFSET, FRAME_HEADER_SIZE, FRAME_STATUS_OFFSET } from "../protocol/frame.js";
+import {
+  FRAME_COUNT_OFFSET,
+  FRAME_HEADER_SIZE,
+  FRAME_SENDER_ID_OFFSET,
+  FRAME_STATUS_OFFSET,
+} from "../protocol/frame.js";
 import { OUTCOME_RECORD_SIZE, OUTCOME_RESPONSE_CODE_OFFSET } from "../protocol/outcome-record.js";
 import { signOn, type TerminalKeys } from "./sign-on.js";
 import { LoadSocket } from "./socket.js";
@@ -13,7 +19,13 @@ const APPROVED_WORD = 0x3030;
 const OVERLOADED_WORD = 0x3139;
 const MAC_CHECKED_EVERY = 100;
 
-export class LoadTerminal {
+/** Who makes frames, and the keys for it. */
+export interface Sender {
+  terminalId: number;
+  keys: TerminalKeys;
+}
+
+export class LoadTerminal implements Sender {
   approved = 0;
   declined = 0;
   keys!: TerminalKeys;
@@ -24,6 +36,8 @@ export class LoadTerminal {
   /** Called after the answers of one read. */
   onRead: () => void = () => {};
   onFault: (error: Error) => void = () => {};
+  /** Itself and those that speak over its connection, by terminalId. */
+  private readonly keysOf = new Map<number, TerminalKeys>();
   private socket!: LoadSocket;
   private answers = 0;
   private waiting: ((payload: Buffer) => void) | null = null;
@@ -39,8 +53,20 @@ export class LoadTerminal {
       (bytes, start, size) => terminal.take(bytes, start, size),
       () => terminal.onRead(),
     );
-    terminal.keys = await signOn((frame) => terminal.exchange(frame), terminalId);
+    terminal.keys = await terminal.signOn(terminalId);
     return terminal;
+  }
+
+  /** Itself, and those that were signed on over its connection. */
+  get senders(): Sender[] {
+    return Array.from(this.keysOf, ([terminalId, keys]) => ({ terminalId, keys }));
+  }
+
+  /** Signs a terminal on over this connection. */
+  async signOn(terminalId: number): Promise<TerminalKeys> {
+    const keys = await signOn((frame) => this.exchange(frame), terminalId);
+    this.keysOf.set(terminalId, keys);
+    return keys;
   }
 
   /** Sends one frame and resolves with its answer. */
@@ -58,8 +84,10 @@ export class LoadTerminal {
 
   close(): void {
     this.socket.close();
-    this.keys.request.close();
-    this.keys.response.close();
+    for (const { request, response } of this.keysOf.values()) {
+      request.close();
+      response.close();
+    }
   }
 
   private take(bytes: Buffer, start: number, size: number): void {
@@ -91,7 +119,8 @@ export class LoadTerminal {
       else this.declined++;
     }
     if (++this.answers % MAC_CHECKED_EVERY !== 0) return;
-    if (frameVerified(this.keys.response, bytes, start, size)) return;
+    const keys = this.keysOf.get(bytes.readUInt32LE(start + FRAME_SENDER_ID_OFFSET));
+    if (keys !== undefined && frameVerified(keys.response, bytes, start, size)) return;
     this.onFault(new Error("the MAC of an answer does not hold"));
   }
 }

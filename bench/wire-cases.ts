@@ -4,13 +4,15 @@
 import type { BenchCase, Run } from "./case.js";
 import { loadEcho } from "./echo.js";
 import { Server } from "./server.js";
-import { loadServer, type Shape, usesOf, type WireFigures } from "./wire.js";
+import { loadServer, type Shape, terminalsOf, usesOf, type WireFigures } from "./wire.js";
 import { type PeerShape, postgresPeer, redisPeer } from "./wire-peers.js";
 
 const SINGLE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
 /** A message costs a frame of so many records nothing to speak of. */
 const BATCH: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4, apart: true };
 const SINGLE_FRAMES = 24_000;
+/** Terminals behind each connection: with 64 of them, as many as a city has. */
+const SENDERS = 64;
 const BATCH_FRAMES = 3200;
 /** Redis has no frames: pipelined as far as is usual, and as far as a frame of ours goes. */
 const BATCH_PEERS: readonly PeerShape[] = [
@@ -29,6 +31,9 @@ export const WIRE_SINGLE: BenchCase = {
     await wire(run, SINGLE, frameCount);
     const apart = await loaded(run, { ...SINGLE, apart: true }, frameCount);
     record(run, "apart", "the same with each frame in a message of its own", apart);
+    const many: Shape = { ...SINGLE, senders: run.amount(SENDERS, 2) };
+    const what = `of ${terminalsOf(many)} terminals, no two frames of one next to each other`;
+    record(run, "many", what, await loaded(run, many, frameCount));
     if (run.settings.alone) return;
     const shapes = [1, SINGLE.inFlight].map((inFlight) => ({ ...SINGLE, inFlight }));
     const seconds = run.seconds(PEER_SECONDS);
@@ -59,7 +64,7 @@ async function loaded(run: Run, shape: Shape, frameCount: number): Promise<WireF
   const cardCount = run.amount(WIRE_CARDS, 1000);
   run.say(`starting a server with ${cardCount} cards`);
   const server = await Server.start({
-    terminalCount: shape.connections,
+    terminalCount: terminalsOf(shape),
     cardCount,
     usesMax: usesOf(shape, frameCount),
   });

@@ -6,7 +6,7 @@ import type { Run } from "./case.js";
 import { type FramePlan, makeFrames } from "./frames.js";
 import { randomFrom, SEED } from "./random.js";
 import { businessDateNow, type Server, type UnderLoad } from "./server.js";
-import { type LoadTerminal, openTerminals } from "./terminal.js";
+import { type LoadTerminal, openTerminals, type Sender } from "./terminal.js";
 import { type Flow, type Messages, runWindows, Window } from "./window.js";
 import { terminalIdOf } from "./world.js";
 
@@ -18,6 +18,8 @@ export interface Shape {
   inFlight: number;
   /** Each frame is a message of its own, in place of one for all that leave at once. */
   apart?: boolean;
+  /** Terminals that speak over each connection, a frame of each in turn; 1 without it. */
+  senders?: number;
 }
 
 /** Part of the frames that warm the server up before it is measured. */
@@ -33,6 +35,11 @@ export interface WireFigures {
 /** Uses of `shape` at most, warm-up included, that a server must remember. */
 export function usesOf(shape: Shape, frameCount: number): number {
   return shape.connections * shape.recordsPerFrame * frameCount;
+}
+
+/** Terminals of a shape. */
+export function terminalsOf({ connections, senders = 1 }: Shape): number {
+  return connections * senders;
 }
 
 /** How much of a shape a server is loaded with. */
@@ -59,6 +66,13 @@ export async function loadServer(
   const idOf = (i: number) => terminalIdOf(firstTerminal + i);
   const terminals = await openTerminals(terminalsUrl, shape.connections, idOf, !shape.apart);
   try {
+    const others = terminalsOf(shape) / shape.connections - 1;
+    await Promise.all(
+      terminals.map(async (terminal, i) => {
+        const first = shape.connections + i * others;
+        for (let j = 0; j < others; j++) await terminal.signOn(idOf(first + j));
+      }),
+    );
     run.say(`making ${usesOf(shape, frameCount)} uses`);
     const windows = windowsOf(terminals, shape, frameCount, server.cardCount);
     const warmUp = Math.ceil(frameCount * WARM_UP_PART);
@@ -91,7 +105,7 @@ export function framePlans(
 
 /** Frames of signed-on terminals; all of a plan but its terminal can be set otherwise. */
 export function messagesOf(
-  terminals: readonly LoadTerminal[],
+  terminals: readonly Sender[],
   recordsPerFrame: number,
   frameCount: number,
   cardCount: number,
@@ -109,10 +123,13 @@ function windowsOf(
   frameCount: number,
   cardCount: number,
 ): Window[] {
-  const { recordsPerFrame, inFlight } = shape;
-  const messages = messagesOf(terminals, recordsPerFrame, frameCount, cardCount);
+  const { recordsPerFrame, inFlight, senders = 1 } = shape;
+  const all = terminals.flatMap((terminal) => terminal.senders);
+  const perSender = Math.ceil(frameCount / senders);
+  const messages = messagesOf(all, recordsPerFrame, perSender, cardCount);
   return terminals.map((terminal, i) => {
-    const window = new Window(messages[i]!, inFlight, (bytes) => terminal.send(bytes));
+    const ours = inTurn(messages.slice(i * senders, (i + 1) * senders));
+    const window = new Window(ours, inFlight, (bytes) => terminal.send(bytes));
     terminal.onAnswer = () => {
       window.answered++;
     };
@@ -120,6 +137,19 @@ function windowsOf(
     terminal.onFault = (error) => window.failed(error);
     return window;
   });
+}
+
+/** One message of each in turn; all have as many. */
+function inTurn(parts: readonly Messages[]): Messages {
+  const [first] = parts;
+  if (first === undefined || parts.length === 1) return first!;
+  const { size } = first;
+  const count = first.count * parts.length;
+  const bytes = Buffer.allocUnsafeSlow(count * size);
+  for (let i = 0, to = 0; i < first.count; i++) {
+    for (const part of parts) to += part.bytes.copy(bytes, to, i * size, (i + 1) * size);
+  }
+  return { bytes, size, count };
 }
 
 function figuresOf({ result, approved, cpuMicroseconds }: UnderLoad<Flow>, shape: Shape) {
