@@ -66,7 +66,7 @@ export async function loadServer(
   const idOf = (i: number) => terminalIdOf(firstTerminal + i);
   const terminals = await openTerminals(terminalsUrl, shape.connections, idOf, !shape.apart);
   try {
-    const others = terminalsOf(shape) / shape.connections - 1;
+    const others = (shape.senders ?? 1) - 1;
     await Promise.all(
       terminals.map(async (terminal, i) => {
         const first = shape.connections + i * others;
@@ -125,7 +125,7 @@ function windowsOf(
 ): Window[] {
   const { recordsPerFrame, inFlight, senders = 1 } = shape;
   const all = terminals.flatMap((terminal) => terminal.senders);
-  const perSender = Math.ceil(frameCount / senders);
+  const perSender = Math.floor(frameCount / senders);
   const messages = messagesOf(all, recordsPerFrame, perSender, cardCount);
   return terminals.map((terminal, i) => {
     const ours = inTurn(messages.slice(i * senders, (i + 1) * senders));
