@@ -36,7 +36,7 @@ const POSITION_WORD = USE_WORD.CATALOGUE;
 const STATE_WORD = USE_WORD.CARD_ROW;
 const ROW_MASK = (1 << 27) - 1;
 /** Neighbouring STANs of a terminal whose slots share a line, as a shift. */
-export const STANS_PER_LINE_SHIFT = 4;
+const STANS_PER_LINE_SHIFT = 4;
 const LINE_MASK = (1 << STANS_PER_LINE_SHIFT) - 1;
 /** A line of slots, and one more. */
 const PROBE_STEP = (1 << STANS_PER_LINE_SHIFT) + 1;

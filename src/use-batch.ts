@@ -1,7 +1,6 @@
 // The records of a batch before they are decided: card numbers become tokens, all of them in one
 // call, and with each the tokens of its prefixes when the blacklist has number ranges.
 
-import { STANS_PER_LINE_SHIFT } from "../engine/duplicates.js";
 import type { State } from "../engine/state.js";
 import { USE_WORD } from "../engine/use.js";
 import { assert } from "../protocol/assert.js";
@@ -70,7 +69,7 @@ export class UseTokens {
     for (const frame of batch.frames) {
       if (frame.refusal !== 0 || !isUseMti(frame.mti)) continue;
       const start = frame.start + FRAME_HEADER_SIZE;
-      this.warmRepeats(batch.arena.words, start / WORD.SIZE, frame.count);
+      this.warmRepeat(batch.arena.words, start / WORD.SIZE);
       this.gather(batch.arena, start, frame.count, frame.tokenIndex, prefixLengths);
     }
     this.vault.tokenize(this.blocks.subarray(0, size));
@@ -95,22 +94,13 @@ export class UseTokens {
   }
 
   /**
-   * Brings the lines in which repeats of `count` records from `word` on are looked up into the
-   * cache; neighbouring STANs of a terminal share theirs (engine/duplicates.ts).
+   * Brings the line in which the repeat of the record at `word` is looked up into the cache. Of the
+   * first record of a frame only: those behind it mostly share the line, or take one of a few.
    */
-  private warmRepeats(words: Int32Array, word: number, count: number): void {
-    const { duplicates } = this.state;
-    let lastTerminalId = 0;
-    let lastLine = -1;
-    for (let i = 0, at = word; i < count; i++, at += USE_WORD.COUNT) {
-      const terminalId = words[at + USE_WORD.TERMINAL]!;
-      const stan = words[at + USE_WORD.STAN]!;
-      const line = stan >> STANS_PER_LINE_SHIFT;
-      if (line === lastLine && terminalId === lastTerminalId) continue;
-      lastLine = line;
-      lastTerminalId = terminalId;
-      this.seen ^= duplicates.warm(words[at + USE_WORD.DATE]!, terminalId, stan);
-    }
+  private warmRepeat(words: Int32Array, word: number): void {
+    const terminalId = words[word + USE_WORD.TERMINAL]!;
+    const stan = words[word + USE_WORD.STAN]!;
+    this.seen ^= this.state.duplicates.warm(words[word + USE_WORD.DATE]!, terminalId, stan);
   }
 
   private gather(
