@@ -11,8 +11,8 @@ const SINGLE: Shape = { connections: 64, recordsPerFrame: 1, inFlight: 16 };
 /** A message costs a frame of so many records nothing to speak of. */
 const BATCH: Shape = { connections: 16, recordsPerFrame: 128, inFlight: 4, apart: true };
 const SINGLE_FRAMES = 24_000;
-/** Terminals behind each connection: with 64 of them, as many as a city has. */
-const SENDERS = 64;
+/** Terminals behind each connection: with 64 of them, as many as a province has. */
+const SENDERS = 1562;
 const BATCH_FRAMES = 3200;
 /** Redis has no frames: pipelined as far as is usual, and as far as a frame of ours goes. */
 const BATCH_PEERS: readonly PeerShape[] = [

@@ -34,22 +34,42 @@ export class CipherBuffer {
 export interface BlockCipher {
   /** Encrypts the first `size` bytes, whole blocks, in place. CBC goes on from the last block. */
   encrypt(buffer: CipherBuffer, size: number): void;
-  /** Reads what it keeps beside the library's state (`Mac.warm`); of no meaning. */
-  warm(): number;
+  /** Takes the 16 bytes at byte `at` of `keys` for its key, in place of the one it had. */
+  setKey(keys: CipherBuffer, at: number): void;
   /** Forgets the key; the object is of no use afterwards. To be called: nothing else frees it. */
   close(): void;
 }
 
 /** A cipher under `key` of 16 bytes; CBC begins at an initialization vector of zeros. */
 export function openCipher(name: CipherName, key: Uint8Array): BlockCipher {
-  const found = opensslOnce();
-  return found === null ? openPortable(name, key) : new NativeCipher(found, name, key);
+  return withKey(openCipherAt, name, key);
 }
 
 /** As `openCipher`, by node:crypto, whatever is found. */
 export function openPortable(name: CipherName, key: Uint8Array): BlockCipher {
-  return new PortableCipher(name, key);
+  return withKey((...given) => new PortableCipher(...given), name, key);
 }
+
+/** As `openCipher`, under the 16 bytes at byte `at` of `keys`. */
+export function openCipherAt(name: CipherName, keys: CipherBuffer, at: number): BlockCipher {
+  const found = opensslOnce();
+  return found === null
+    ? new PortableCipher(name, keys, at)
+    : new NativeCipher(found, name, keys, at);
+}
+
+type Open = typeof openCipherAt;
+
+/** Opens a cipher under a key that lies elsewhere, and leaves no copy of the key. */
+function withKey(open: Open, name: CipherName, key: Uint8Array): BlockCipher {
+  assert(key.length === CIPHER_BLOCK_SIZE, "a key is as long as a block");
+  oneKey.bytes.set(key);
+  const cipher = open(name, oneKey, 0);
+  oneKey.bytes.fill(0);
+  return cipher;
+}
+
+const oneKey = new CipherBuffer(CIPHER_BLOCK_SIZE);
 
 /** Whether `openCipher` encrypts in place, or only as if it did. */
 export function encryptsInPlace(): boolean {
@@ -61,9 +81,12 @@ const ZERO_BLOCK = new Uint8Array(CIPHER_BLOCK_SIZE);
 class PortableCipher implements BlockCipher {
   private cipher: Cipher | null;
 
-  constructor(name: CipherName, key: Uint8Array) {
-    this.cipher = createCipheriv(name, key, name.endsWith("ecb") ? null : ZERO_BLOCK);
-    this.cipher.setAutoPadding(false);
+  constructor(
+    private readonly name: CipherName,
+    keys: CipherBuffer,
+    at: number,
+  ) {
+    this.cipher = this.open(keys, at);
   }
 
   encrypt({ bytes }: CipherBuffer, size: number): void {
@@ -74,12 +97,20 @@ class PortableCipher implements BlockCipher {
     made.fill(0);
   }
 
-  warm(): number {
-    return this.cipher === null ? 0 : 1;
+  setKey(keys: CipherBuffer, at: number): void {
+    assert(this.cipher !== null, "a closed cipher is not used");
+    this.cipher = this.open(keys, at);
   }
 
   close(): void {
     this.cipher = null;
+  }
+
+  private open({ bytes }: CipherBuffer, at: number): Cipher {
+    checkKey(bytes, at);
+    const iv = this.name.endsWith("ecb") ? null : ZERO_BLOCK;
+    const cipher = createCipheriv(this.name, bytes.subarray(at, at + CIPHER_BLOCK_SIZE), iv);
+    return cipher.setAutoPadding(false);
   }
 }
 
@@ -92,7 +123,8 @@ interface Openssl {
   newContext(): Pointer;
   /** Zeroes what the context holds, the key with it. */
   freeContext(context: Pointer): void;
-  init(context: Pointer, cipher: Pointer, key: Uint8Array, iv: Uint8Array, params: Pointer): number;
+  /** Cipher 0 leaves the context the one it has. */
+  init(context: Pointer, cipher: Pointer, key: Pointer, iv: Pointer, params: Pointer): number;
   setPadding(context: Pointer, padding: number): number;
   update(context: Pointer, out: Pointer, outSize: Pointer, bytes: Pointer, size: number): number;
   /** Where an array lies; not a function of libcrypto. */
@@ -104,7 +136,7 @@ const PROTOTYPES: Record<Exclude<keyof Openssl, "addressOf">, string> = {
   newContext: "intptr_t EVP_CIPHER_CTX_new()",
   freeContext: "void EVP_CIPHER_CTX_free(intptr_t context)",
   init:
-    "int EVP_EncryptInit_ex2(intptr_t context, intptr_t cipher, void *key, void *iv, " +
+    "int EVP_EncryptInit_ex2(intptr_t context, intptr_t cipher, intptr_t key, intptr_t iv, " +
     "intptr_t params)",
   setPadding: "int EVP_CIPHER_CTX_set_padding(intptr_t context, int padding)",
   update:
@@ -118,6 +150,7 @@ const ciphers = new Map<CipherName, Pointer>();
 /** Where OpenSSL says how much it has written. */
 const outSize = new Int32Array(1);
 let outSizeAddress = 0;
+const zeroIv = new CipherBuffer(CIPHER_BLOCK_SIZE);
 
 class NativeCipher implements BlockCipher {
   private context: Pointer;
@@ -125,40 +158,59 @@ class NativeCipher implements BlockCipher {
   constructor(
     private readonly openssl: Openssl,
     name: CipherName,
-    key: Uint8Array,
+    keys: CipherBuffer,
+    at: number,
   ) {
-    assert(key.length === CIPHER_BLOCK_SIZE, "a key is as long as a block");
-    const context = openssl.newContext();
-    assert(context !== 0, "there is memory for a cipher");
-    const done = openssl.init(context, cipherOf(openssl, name), key, ZERO_BLOCK, 0);
-    assert(done === 1 && openssl.setPadding(context, 0) === 1, "a cipher takes its key");
-    this.context = context;
+    checkKey(keys.bytes, at);
+    this.context = openssl.newContext();
+    assert(this.context !== 0, "there is memory for a cipher");
+    this.init(cipherOf(openssl, name), keys, at);
+    assert(openssl.setPadding(this.context, 0) === 1, "a cipher pads nothing");
   }
 
   encrypt(buffer: CipherBuffer, size: number): void {
     const { openssl, context } = this;
     assert(context !== 0, "a closed cipher is not used");
     checkSize(buffer.bytes, size);
-    if (buffer.address === 0) buffer.address = openssl.addressOf(buffer.bytes);
-    const { address } = buffer;
+    const address = buffer.address || placed(openssl, buffer);
     const done = openssl.update(context, address, outSizeAddress, address, size);
     assert(done === 1 && outSize[0] === size, "a cipher returns as much as it takes");
   }
 
-  warm(): number {
-    return this.context;
+  setKey(keys: CipherBuffer, at: number): void {
+    assert(this.context !== 0, "a closed cipher is not used");
+    checkKey(keys.bytes, at);
+    this.init(0, keys, at);
   }
 
   close(): void {
     if (this.context !== 0) this.openssl.freeContext(this.context);
     this.context = 0;
   }
+
+  private init(cipher: Pointer, keys: CipherBuffer, at: number): void {
+    const { openssl, context } = this;
+    const key = (keys.address || placed(openssl, keys)) + at;
+    const iv = zeroIv.address || placed(openssl, zeroIv);
+    assert(openssl.init(context, cipher, key, iv, 0) === 1, "a cipher takes its key");
+  }
+}
+
+/** Finds where a buffer begins. */
+function placed(openssl: Openssl, buffer: CipherBuffer): Pointer {
+  buffer.address = openssl.addressOf(buffer.bytes);
+  return buffer.address;
 }
 
 /** OpenSSL reads and writes as far as it is told to: nothing may go beyond the array. */
 function checkSize(bytes: Uint8Array, size: number): void {
   const whole = size > 0 && size % CIPHER_BLOCK_SIZE === 0;
   assert(whole && size <= bytes.length, "what is encrypted is whole blocks, and there");
+}
+
+function checkKey(bytes: Uint8Array, at: number): void {
+  const there = at >= 0 && at + CIPHER_BLOCK_SIZE <= bytes.length;
+  assert(there, "a key is as long as a block, and there");
 }
 
 function cipherOf(openssl: Openssl, name: CipherName): Pointer {
@@ -194,14 +246,18 @@ function findOpenssl(): Openssl | null {
   }
 }
 
-/** Two blocks in two calls, by all ciphers, are what node:crypto makes of them. */
+/** Two blocks in two calls each under two keys, by all ciphers, are what node:crypto makes. */
 function agrees(found: Openssl): boolean {
-  const key = Uint8Array.from(ZERO_BLOCK, (_, i) => i);
+  const size = 2 * CIPHER_BLOCK_SIZE;
+  const keys = new CipherBuffer(size);
+  for (let i = 0; i < size; i++) keys.bytes[i] = i;
   for (const name of ["aes-128-cbc", "aes-128-ecb", "sm4-cbc", "sm4-ecb"] as const) {
-    const [native, portable] = [new NativeCipher(found, name, key), openPortable(name, key)];
-    const size = 2 * CIPHER_BLOCK_SIZE;
+    const native = new NativeCipher(found, name, keys, 0);
+    const portable = new PortableCipher(name, keys, 0);
     const [ours, theirs] = [new CipherBuffer(size), new CipherBuffer(size)];
-    for (let call = 0; call < 2; call++) {
+    for (let call = 0; call < 4; call++) {
+      if (call === 2)
+        for (const cipher of [native, portable]) cipher.setKey(keys, CIPHER_BLOCK_SIZE);
       native.encrypt(ours, size);
       portable.encrypt(theirs, size);
       if (Buffer.compare(ours.bytes, theirs.bytes) !== 0) return false;

@@ -2,15 +2,23 @@
 //
 // The twist of CMAC: Node has none, and a new cipher object for each message costs more than the
 // MAC. A CBC cipher that stays open holds the last ciphertext block as its state, so that block,
-// XORed into the first block of the next message, cancels it: one `encrypt` is one CMAC.
-// The invariant: words LAST_WORD.. of a CmacMac equal the cipher's CBC state between calls.
+// XORed into the first block of the next message, cancels it: one `encrypt` is one CMAC. Ciphers
+// stay open for the keys that were used last; one of another key takes the place of the one that
+// has been open longest, which costs less than memory for a hundred thousand open ciphers would.
+// The invariant: `last` of an OpenCipher equals its CBC state between calls.
 //
 // Messages are copied to one scratch buffer of the module first: the caller's bytes stay as they
 // are, and another thread that writes to them meanwhile cannot part what was checked from itself.
 
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { assert } from "./assert.js";
-import { type BlockCipher, CIPHER_BLOCK_SIZE, CipherBuffer, openCipher } from "./block-cipher.js";
+import {
+  type BlockCipher,
+  CIPHER_BLOCK_SIZE,
+  CipherBuffer,
+  type CipherName,
+  openCipherAt,
+} from "./block-cipher.js";
 import { WORD } from "./endian.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "./mac-algorithms.js";
 
@@ -147,9 +155,75 @@ export function tagWordsEqual(
 }
 
 const BLOCK_WORDS = 4;
-const K1_WORD = 0;
-const K2_WORD = 4;
-const LAST_WORD = 8;
+
+/** Ciphers of one name that are open at a time in a thread, some hundreds of bytes each. */
+const OPEN_MAX = 256;
+
+/** A cipher that stays open under the key of the MAC that used it last. */
+class OpenCipher {
+  /** Of CBC: the last block it has made. */
+  readonly last = new Int32Array(BLOCK_WORDS);
+  user: CmacMac | null = null;
+
+  constructor(readonly cipher: BlockCipher) {}
+
+  /** Zeroes the key, and has no user until it is taken again. */
+  forget(): void {
+    this.cipher.setKey(noKey, 0);
+    this.user = null;
+  }
+}
+
+const noKey = new CipherBuffer(CIPHER_BLOCK_SIZE);
+
+/** The open ciphers of one name. */
+class OpenCiphers {
+  private readonly open: OpenCipher[] = [];
+  /** Which of them has been open longest, once there are OPEN_MAX. */
+  private hand = 0;
+
+  constructor(private readonly name: CipherName) {}
+
+  /** One for `user`, under the 16 bytes at byte `at` of `keys`. */
+  take(user: CmacMac, keys: CipherBuffer, at: number): OpenCipher {
+    const { open, hand, name } = this;
+    let taken = open[hand];
+    if (taken === undefined) {
+      taken = new OpenCipher(openCipherAt(name, keys, at));
+      open.push(taken);
+    } else {
+      taken.cipher.setKey(keys, at);
+      taken.last.fill(0);
+    }
+    taken.user = user;
+    this.hand = (hand + 1) % OPEN_MAX;
+    return taken;
+  }
+}
+
+const AES_CBC = new OpenCiphers("aes-128-cbc");
+const AES_ECB = new OpenCiphers("aes-128-ecb");
+const SM4_CBC = new OpenCiphers("sm4-cbc");
+const SM4_ECB = new OpenCiphers("sm4-ecb");
+
+// A row of keys: key, K1 and K2, in the machine's own byte order, and one block that is not used.
+const ROW_WORDS = 16;
+const K1_WORD = 4;
+const K2_WORD = 8;
+const ROWS_OF_A_BUFFER = 1024;
+
+/** Rows that no key is in: their buffers, and the words at which they begin. */
+const freeRows: { buffer: CipherBuffer; word: number }[] = [];
+
+function takeRow(): { buffer: CipherBuffer; word: number } {
+  if (freeRows.length === 0) {
+    const buffer = new CipherBuffer(ROWS_OF_A_BUFFER * ROW_WORDS * WORD.SIZE);
+    for (let row = 0; row < ROWS_OF_A_BUFFER; row++) {
+      freeRows.push({ buffer, word: row * ROW_WORDS });
+    }
+  }
+  return freeRows.pop()!;
+}
 
 /** The MACs of many messages, and before that their blocks, encrypted side by side. */
 let group = new CipherBuffer(4096);
@@ -160,25 +234,27 @@ function roomInGroup(count: number): void {
   if (size > group.bytes.length) group = new CipherBuffer(2 * size);
 }
 
-/** NIST SP 800-38B. Holds a cipher and one array of 12 words, for many keys take memory. */
+/** NIST SP 800-38B. Little is kept for each, for there may be hundreds of thousands. */
 class CmacMac implements Mac {
   readonly algorithm: number;
-  private cipher: BlockCipher | null;
-  /** Encrypts block i of many messages in one call; made when first needed. */
-  private blockCipher: BlockCipher | null = null;
-  private readonly key: Uint8Array;
-  private readonly words: Int32Array;
+  /** Where its row is; null when it is closed. */
+  private rows: CipherBuffer | null;
+  private readonly row: number;
+  /** The ciphers that it used last: they are its own for as long as it is their user. */
+  private cbc: OpenCipher | null = null;
+  private ecb: OpenCipher | null = null;
 
   constructor(algorithm: number, key: Uint8Array) {
-    const name = algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-cbc" : "aes-128-cbc";
+    const { buffer, word } = takeRow();
     this.algorithm = algorithm;
-    this.key = Uint8Array.from(key);
-    this.cipher = openCipher(name, key);
-    this.words = new Int32Array(12);
+    this.rows = buffer;
+    this.row = word;
+    buffer.bytes.set(key, word * WORD.SIZE);
     const { bytes } = scratch;
     bytes.fill(0, 0, CIPHER_BLOCK_SIZE);
-    this.cipher.encrypt(scratch, CIPHER_BLOCK_SIZE);
-    this.store(LAST_WORD);
+    const { cipher, last } = this.chain();
+    cipher.encrypt(scratch, CIPHER_BLOCK_SIZE);
+    for (let i = 0; i < BLOCK_WORDS; i++) last[i] = scratch.words[i]!;
     doubleInField(bytes);
     this.store(K1_WORD);
     doubleInField(bytes);
@@ -215,16 +291,20 @@ class CmacMac implements Mac {
   }
 
   warm(): number {
-    return this.words[K1_WORD]! ^ this.words[LAST_WORD]! ^ (this.cipher?.warm() ?? 0);
+    if (this.rows === null) return 0;
+    return this.rows.words[this.row]! ^ (this.cbc?.user === this ? 1 : 0);
   }
 
   close(): void {
-    this.words.fill(0);
-    this.key.fill(0);
-    this.cipher?.close();
-    this.blockCipher?.close();
-    this.cipher = null;
-    this.blockCipher = null;
+    const { rows, row, cbc, ecb } = this;
+    if (rows === null) return;
+    if (cbc?.user === this) cbc.forget();
+    if (ecb?.user === this) ecb.forget();
+    rows.words.fill(0, row, row + ROW_WORDS);
+    freeRows.push({ buffer: rows, word: row });
+    this.rows = null;
+    this.cbc = null;
+    this.ecb = null;
   }
 
   private oneByOne(place: Place, starts: Int32Array, count: number, size: number): void {
@@ -242,30 +322,43 @@ class CmacMac implements Mac {
    * take 0.2 us each instead of 0.3.
    */
   private inStep({ words }: Place, starts: Int32Array, count: number, size: number): void {
-    assert(this.cipher !== null, "a closed MAC is not used");
-    const blockCipher = this.blocks();
+    const { cipher } = this.blocks();
     const lastWord = size / WORD.SIZE - BLOCK_WORDS;
     group.words.fill(0, 0, count * BLOCK_WORDS);
     for (let word = 0; word <= lastWord; word += BLOCK_WORDS) {
       addBlocks(group.words, words, starts, count, word);
       if (word === lastWord) this.addSubkey(group.words, count);
-      blockCipher.encrypt(group, count * MAC_SIZE);
+      cipher.encrypt(group, count * MAC_SIZE);
     }
   }
 
-  private blocks(): BlockCipher {
-    if (this.blockCipher === null) {
-      const name = this.algorithm === MAC_ALGORITHM.SM4_CMAC ? "sm4-ecb" : "aes-128-ecb";
-      this.blockCipher = openCipher(name, this.key);
-    }
-    return this.blockCipher;
+  /** The open cipher under its key, and for many blocks side by side. */
+  private chain(): OpenCipher {
+    const { cbc } = this;
+    if (cbc !== null && cbc.user === this) return cbc;
+    this.cbc = this.open(this.algorithm === MAC_ALGORITHM.SM4_CMAC ? SM4_CBC : AES_CBC);
+    return this.cbc;
+  }
+
+  private blocks(): OpenCipher {
+    const { ecb } = this;
+    if (ecb !== null && ecb.user === this) return ecb;
+    this.ecb = this.open(this.algorithm === MAC_ALGORITHM.SM4_CMAC ? SM4_ECB : AES_ECB);
+    return this.ecb;
+  }
+
+  private open(ciphers: OpenCiphers): OpenCipher {
+    assert(this.rows !== null, "a closed MAC is not used");
+    return ciphers.take(this, this.rows, this.row * WORD.SIZE);
   }
 
   private addSubkey(to: Int32Array, count: number): void {
-    const k0 = this.words[K1_WORD]!;
-    const k1 = this.words[K1_WORD + 1]!;
-    const k2 = this.words[K1_WORD + 2]!;
-    const k3 = this.words[K1_WORD + 3]!;
+    const { words } = this.rows!;
+    const from = this.row + K1_WORD;
+    const k0 = words[from]!;
+    const k1 = words[from + 1]!;
+    const k2 = words[from + 2]!;
+    const k3 = words[from + 3]!;
     for (let g = 0; g < count * BLOCK_WORDS; g += BLOCK_WORDS) {
       to[g]! ^= k0;
       to[g + 1]! ^= k1;
@@ -276,29 +369,30 @@ class CmacMac implements Mac {
 
   /** Encrypts the message of `size` bytes in scratch; returns where in it the MAC begins. */
   private run(size: number): number {
-    assert(this.cipher !== null, "a closed MAC is not used");
+    const { cipher, last } = this.chain();
     const { bytes, words: message } = scratch;
     let end = size;
-    let subkey = K1_WORD;
+    let subkey = this.row + K1_WORD;
     if (size === 0 || (size & 15) !== 0) {
-      subkey = K2_WORD;
+      subkey = this.row + K2_WORD;
       bytes[end++] = 0x80;
       while ((end & 15) !== 0) bytes[end++] = 0;
     }
-    const { words } = this;
+    const { words } = this.rows!;
     const lastBlock = (end >> 2) - BLOCK_WORDS;
     for (let i = 0; i < BLOCK_WORDS; i++) {
-      message[i]! ^= words[LAST_WORD + i]!;
+      message[i]! ^= last[i]!;
       message[lastBlock + i]! ^= words[subkey + i]!;
     }
-    this.cipher.encrypt(scratch, end);
-    for (let i = 0; i < BLOCK_WORDS; i++) words[LAST_WORD + i] = message[lastBlock + i]!;
+    cipher.encrypt(scratch, end);
+    for (let i = 0; i < BLOCK_WORDS; i++) last[i] = message[lastBlock + i]!;
     return end - MAC_SIZE;
   }
 
-  /** Keeps the first block of scratch, as words in the machine's own byte order. */
+  /** Keeps the first block of scratch at `word` of its row. */
   private store(word: number): void {
-    for (let i = 0; i < BLOCK_WORDS; i++) this.words[word + i] = scratch.words[i]!;
+    const { words } = this.rows!;
+    for (let i = 0; i < BLOCK_WORDS; i++) words[this.row + word + i] = scratch.words[i]!;
   }
 }
 

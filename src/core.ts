@@ -44,8 +44,8 @@ import { SessionKeys } from "./session-keys.js";
 import { UseTokens } from "./use-batch.js";
 import type { KeyVault } from "./vault.js";
 
-/** Sessions whose keys are kept ready, 5 KB each. */
-const KEY_PAIRS_MAX = 16_384;
+/** Key generations whose keys are kept ready, some 500 bytes each: two of 100,000 sessions fit. */
+const KEY_PAIRS_MAX = 262_144;
 /** What a turn decides at the most, some 2 ms: a record is 1, its frame FRAME_WORK more. */
 const SLICE_WORK = 2048;
 const FRAME_WORK = 3;

@@ -1,6 +1,5 @@
 // The keys of sessions, ready to use, for as many sessions as fit: they are derived again from the
-// master key and the nonces when a session that was put out comes back. A cipher object costs some
-// kilobytes, so a hundred thousand sessions do not all keep theirs.
+// master key and the nonces when a session that was put out comes back.
 
 import type { State } from "../engine/state.js";
 import { assert } from "../protocol/assert.js";
@@ -41,7 +40,10 @@ export class SessionKeys {
   readonly table: SharedArrayBuffer;
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
-  private readonly pairs: (KeyPair | null)[];
+  /** By slot. */
+  private readonly pairs: (KeyPair | null)[] = [];
+  /** Slots in which no keys are. */
+  private readonly free: number[] = [];
   private readonly bySession = new Map<number, KeyPair>();
   /** Put out, but a frame that is on its way may still need them. */
   private retired: { pair: KeyPair; atDelivery: number }[] = [];
@@ -52,12 +54,11 @@ export class SessionKeys {
   constructor(
     private readonly state: State,
     private readonly vault: KeyVault,
-    pairsMax: number,
+    private readonly pairsMax: number,
   ) {
     this.table = new SharedArrayBuffer(pairsMax * KEY_SLOT_SIZE);
     this.bytes = new Uint8Array(this.table);
     this.view = new DataView(this.table);
-    this.pairs = new Array<KeyPair | null>(pairsMax).fill(null);
   }
 
   /** Finds a frame's terminal, session and keys, or why the frame is refused. */
@@ -171,25 +172,25 @@ export class SessionKeys {
     this.bySession.set(pair.sessionBase, pair);
   }
 
-  /** Second chance: the first slot whose pair was not used since the hand last passed. */
+  /** When all are taken, by second chance: the first not used since the hand last passed. */
   private freeSlot(): number {
-    for (;;) {
-      const slot = this.hand;
+    if (this.free.length === 0 && this.pairs.length < this.pairsMax) {
+      this.free.push(this.pairs.push(null) - 1);
+    }
+    while (this.free.length === 0) {
+      const pair = this.pairs[this.hand]!;
       this.hand = (this.hand + 1) % this.pairs.length;
-      const pair = this.pairs[slot]!;
-      if (pair === null) return slot;
-      if (!pair.recent) {
-        this.putOut(pair);
-        return slot;
-      }
+      if (!pair.recent) this.putOut(pair);
       pair.recent = false;
     }
+    return this.free.pop()!;
   }
 
   private putOut(pair: KeyPair): void {
     this.retired.push({ pair, atDelivery: this.deliveries });
     this.bytes.fill(0, pair.slot * KEY_SLOT_SIZE, (pair.slot + 1) * KEY_SLOT_SIZE);
     this.pairs[pair.slot] = null;
+    this.free.push(pair.slot);
     if (this.bySession.get(pair.sessionBase) === pair) this.bySession.delete(pair.sessionBase);
   }
 }

@@ -8,7 +8,7 @@ import t from "tap";
 import { MacWork } from "../bench/mac-work.js";
 import { BlockWriter } from "../engine/block.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
-import { createMac } from "../protocol/mac.js";
+import { createMac, type Mac } from "../protocol/mac.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
 import { REASON } from "../protocol/reason.js";
 import { Batch, PendingBlock } from "../src/batch.js";
@@ -140,6 +140,37 @@ t.test(
     }
   },
 );
+
+for (const algorithm of [MAC_ALGORITHM.AES_128_CMAC, MAC_ALGORITHM.SM4_CMAC]) {
+  t.test(`more keys of algorithm ${algorithm} than ciphers stay open, in any order`, async (t) => {
+    const words = new Int32Array(1024);
+    const bytes = new Uint8Array(words.buffer);
+    bytes.set(randomBytes(bytes.length));
+    const size = 48;
+    const starts = Int32Array.from([4, 100, 200, 300, 400]);
+    const key = () => createMac(algorithm, randomBytes(MAC_KEY_SIZES[algorithm]!));
+    const tagsOf = (mac: Mac, count: number) => {
+      const tags = mac.signMany({ bytes, words }, starts, count, size);
+      return Buffer.from(tags.slice(0, 4 * count).buffer).toString("hex");
+    };
+    // One message goes by itself, five go side by side; the first MACs are of ciphers just opened.
+    const macs = Array.from({ length: 700 }, key);
+    const expected = macs.map((mac) => tagsOf(mac, 5));
+    for (let step = 0; step < 20_000; step++) {
+      const i = Math.floor((step * 7919) / (1 + (step % 3))) % macs.length;
+      const count = step % 2 === 0 ? 1 : 5;
+      const tags = tagsOf(macs[i]!, count);
+      if (tags !== expected[i]!.slice(0, 32 * count)) t.fail(`step ${step}: key ${i}`);
+      if (step % 50 !== 0) continue;
+      macs[i]!.close();
+      t.throws(() => tagsOf(macs[i]!, count), /a closed MAC/);
+      macs[i] = key();
+      expected[i] = tagsOf(macs[i]!, 5);
+    }
+    t.equal(new Set(expected).size, macs.length, "no two keys make the same MACs");
+    for (const mac of macs) mac.close();
+  });
+}
 
 function request(batch: Batch, keys: KeyPair, size: number): FrameSlot {
   const frame = new FrameSlot();
