@@ -61,6 +61,16 @@ export class Sessions {
     return this.openCount;
   }
 
+  /** Generations that there can be. */
+  get generationsMax(): number {
+    return this.table.rowsMax * GENERATIONS;
+  }
+
+  /** Place among all generations, from 0 to generationsMax - 1, of one found by `find`. */
+  placeOf(base: number): number {
+    return base / GENERATION_WORDS;
+  }
+
   /** Makes room for the session of a new terminal row. */
   cover(row: number): void {
     while (this.table.rowCount <= row) this.table.append();

@@ -263,7 +263,7 @@ export class Core implements CommandSink {
   private verify(): void {
     const batch = this.receiving;
     this.receiving = this.spareBatch;
-    for (const frame of batch.frames) this.keys.find(frame);
+    this.keys.findAll(batch.frames);
     const pooled = this.macs.verify(batch);
     if (pooled === null) {
       this.spareBatch = batch;

@@ -44,7 +44,8 @@ export class SessionKeys {
   private readonly pairs: (KeyPair | null)[] = [];
   /** Slots in which no keys are. */
   private readonly free: number[] = [];
-  private readonly bySession = new Map<number, KeyPair>();
+  /** By place of the generation. */
+  private readonly byGeneration: (KeyPair | undefined)[];
   /** Put out, but a frame that is on its way may still need them. */
   private retired: { pair: KeyPair; atDelivery: number }[] = [];
   private deliveries = 0;
@@ -56,25 +57,41 @@ export class SessionKeys {
     private readonly vault: KeyVault,
     private readonly pairsMax: number,
   ) {
+    this.byGeneration = new Array(state.sessions.generationsMax);
     this.table = new SharedArrayBuffer(pairsMax * KEY_SLOT_SIZE);
     this.bytes = new Uint8Array(this.table);
     this.view = new DataView(this.table);
   }
 
-  /** Finds a frame's terminal, session and keys, or why the frame is refused. */
-  find(frame: FrameSlot): void {
+  /**
+   * Finds each frame's terminal, session and keys, or why it is refused. Step by step, for the
+   * look-ups of one step do not wait for each other.
+   */
+  findAll(frames: readonly FrameSlot[]): void {
+    const { parties } = this.state;
+    for (let i = 0; i < frames.length; i++) {
+      frames[i]!.senderRow = parties.find(frames[i]!.senderId);
+    }
+    for (let i = 0; i < frames.length; i++) this.findSession(frames[i]!);
+    for (let i = 0; i < frames.length; i++) this.findKeys(frames[i]!);
+  }
+
+  private findSession(frame: FrameSlot): void {
     const { state } = this;
-    const { senderId, keyGeneration } = frame;
-    const row = state.parties.find(senderId);
-    frame.senderRow = row;
-    if (row === 0) {
+    const { senderRow, keyGeneration } = frame;
+    if (senderRow === 0) {
       frame.refusal = REASON.TERMINAL_UNKNOWN;
     } else if (frame.mti !== MTI_MANAGEMENT_REQUEST || keyGeneration !== 0) {
-      const base = state.sessions.find(row, keyGeneration, state.nowSeconds);
-      frame.sessionBase = base;
-      frame.keys = base === 0 ? null : this.get(row, base, keyGeneration);
-      if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
+      frame.sessionBase = state.sessions.find(senderRow, keyGeneration, state.nowSeconds);
+      if (frame.sessionBase === 0) frame.refusal = REASON.NOT_SIGNED_ON;
     }
+  }
+
+  private findKeys(frame: FrameSlot): void {
+    const { senderRow, sessionBase, keyGeneration } = frame;
+    if (sessionBase === 0) return;
+    frame.keys = this.get(senderRow, sessionBase, keyGeneration);
+    if (frame.keys === null) frame.refusal = REASON.NOT_SIGNED_ON;
   }
 
   /**
@@ -82,7 +99,7 @@ export class SessionKeys {
    * they would have to be derived and their master key has been replaced since.
    */
   get(row: number, sessionBase: number, keyGeneration: number): KeyPair | null {
-    const pair = this.bySession.get(sessionBase);
+    const pair = this.byGeneration[this.state.sessions.placeOf(sessionBase)];
     if (pair !== undefined && pair.keyGeneration === keyGeneration) {
       pair.recent = true;
       return pair;
@@ -169,7 +186,7 @@ export class SessionKeys {
     request.fill(0);
     response.fill(0);
     this.pairs[pair.slot] = pair;
-    this.bySession.set(pair.sessionBase, pair);
+    this.byGeneration[this.state.sessions.placeOf(pair.sessionBase)] = pair;
   }
 
   /** When all are taken, by second chance: the first not used since the hand last passed. */
@@ -191,7 +208,8 @@ export class SessionKeys {
     this.bytes.fill(0, pair.slot * KEY_SLOT_SIZE, (pair.slot + 1) * KEY_SLOT_SIZE);
     this.pairs[pair.slot] = null;
     this.free.push(pair.slot);
-    if (this.bySession.get(pair.sessionBase) === pair) this.bySession.delete(pair.sessionBase);
+    const place = this.state.sessions.placeOf(pair.sessionBase);
+    if (this.byGeneration[place] === pair) this.byGeneration[place] = undefined;
   }
 }
 
