@@ -36,10 +36,12 @@ export interface HostReady {
   pid: number;
 }
 
-/** Where it stands: CPU time of all its threads, and uses approved. */
+/** Where it stands: CPU time of all its threads, uses approved, and how long it took. */
 export interface HostUsage {
   cpuMicroseconds: number;
   approved: number;
+  /** Uses by the time from reading their frame to sending its answer (DURATION_EDGES_NS). */
+  latencies: number[];
 }
 
 const options = childOptions<HostOptions>();
@@ -74,7 +76,11 @@ serveParent(
   {
     usage: (): HostUsage => {
       const { user, system } = process.cpuUsage();
-      return { cpuMicroseconds: user + system, approved: metrics.decisions(REASON.APPROVED) };
+      return {
+        cpuMicroseconds: user + system,
+        approved: metrics.decisions(REASON.APPROVED),
+        latencies: Array.from(metrics.histogram(HISTOGRAM.LATENCY).buckets),
+      };
     },
     memory,
     resources,

@@ -58,3 +58,21 @@ export class Latencies {
     this.used = 0;
   }
 }
+
+/**
+ * A quantile of what was counted between edges, linear in between, as Prometheus reckons it. The
+ * last count is of what lies over the last edge, and told as that.
+ */
+export function quantileBetween(edges: Float64Array, counts: readonly number[], q: number): number {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  let below = 0;
+  for (const [i, edge] of edges.entries()) {
+    const count = counts[i]!;
+    if (count > 0 && below + count >= q * total) {
+      const from = edges[i - 1] ?? 0;
+      return from + ((q * total - below) / count) * (edge - from);
+    }
+    below += count;
+  }
+  return edges.at(-1)!;
+}

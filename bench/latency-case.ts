@@ -1,10 +1,12 @@
 // The latency case: an open loop at parts of the capacity that was measured a moment before, alone
 // and with everything else a server does meanwhile, beside a commit of the journal alone.
 
+import { DURATION_EDGES_NS } from "../src/metrics.js";
 import type { BenchCase, Run } from "./case.js";
 import { Child } from "./child.js";
 import { COMMIT_SIZE, commitLatencies, leastLatencies } from "./commit.js";
 import type { Disturbance, DisturbOptions } from "./disturb.js";
+import { quantileBetween } from "./latencies.js";
 import { type PacedFigures, pacedFrameCount, runPaced } from "./paced.js";
 import { Server } from "./server.js";
 import { standStillBeside } from "./stand-still.js";
@@ -93,6 +95,11 @@ async function limits(run: Run): Promise<void> {
   });
 }
 
+interface LoopFigures extends PacedFigures {
+  /** What the server's metrics say of it, warm-up included (HostUsage). */
+  ofServer: number[];
+}
+
 /** One after the other: phases with terminals of their own, for each sends only once. */
 class Load {
   private phases = 0;
@@ -120,6 +127,7 @@ class Load {
       const percent = Math.round(part * 100);
       const figures = await this.paced(SHAPE, part * capacity);
       record(bench, `at-${percent}`, `at ${percent} % of capacity`, figures);
+      if (part === HALF) recordServer(bench, `at-${percent}-server`, figures.ofServer);
     }
     await this.disturbed(HALF * capacity);
     const apart = await this.capacityOf(APART);
@@ -175,7 +183,7 @@ class Load {
     { connections, inFlight: runLength, apart = false }: Shape,
     rate: number,
     started: () => void = () => {},
-  ): Promise<PacedFigures> {
+  ): Promise<LoopFigures> {
     const { bench, server } = this;
     const firstTerminal = this.phases++ * connections;
     const idOf = (i: number) => terminalIdOf(firstTerminal + i);
@@ -189,10 +197,10 @@ class Load {
       const warmUpMs = warmUp * 1000;
       setTimeout(started, warmUpMs);
       const load = { terminals, messages, rate, runLength, warmUpMs, rests: true, overload: true };
-      const { result, approved } = await server.underLoad(() => runPaced(load));
+      const { result, approved, latencies } = await server.underLoad(() => runPaced(load));
       const uses = frameCount * connections - result.refused;
       if (approved !== uses) throw new Error(`${approved} of ${uses} were approved`);
-      return result;
+      return { ...result, ofServer: latencies };
     } finally {
       for (const terminal of terminals) terminal.close();
     }
@@ -216,5 +224,17 @@ function record(run: Run, name: string, where: string, figures: PacedFigures): v
     value: latencies.at(50),
     unit: "us",
     percentiles: latencies.percentiles(),
+  });
+}
+
+function recordServer(run: Run, name: string, latencies: number[]): void {
+  const at = (percentile: number) =>
+    Math.round(quantileBetween(DURATION_EDGES_NS, latencies, percentile / 100) / 1000);
+  run.record({
+    name,
+    text: "of that, from reading a frame to sending its answer, by the server's own metrics",
+    value: at(50),
+    unit: "us",
+    percentiles: Object.fromEntries([50, 90, 99, 99.9].map((each) => [String(each), at(each)])),
   });
 }

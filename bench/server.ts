@@ -22,11 +22,12 @@ export interface ServerPlan {
 /** First part of the name of a profile of a server under load. */
 export const UNDER_LOAD = "under-load-";
 
-/** What a piece of work cost the server: CPU time of all its threads, uses approved. */
+/** What a piece of work cost the server, and how long its answers took (HostUsage). */
 export interface UnderLoad<Result> {
   result: Result;
   cpuMicroseconds: number;
   approved: number;
+  latencies: number[];
 }
 
 export class Server {
@@ -75,6 +76,7 @@ export class Server {
       result,
       cpuMicroseconds: after.cpuMicroseconds - before.cpuMicroseconds,
       approved: after.approved - before.approved,
+      latencies: after.latencies.map((count, i) => count - before.latencies[i]!),
     };
   }
 

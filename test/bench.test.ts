@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import t from "tap";
 import { idNumberOf } from "../bench/card-file.js";
 import { CASES } from "../bench/cases.js";
-import { Latencies } from "../bench/latencies.js";
+import { Latencies, quantileBetween } from "../bench/latencies.js";
 import { mediansPage, readRuns } from "../bench/medians.js";
 import { reportPage, reportPicture } from "../bench/report.js";
 import { type Results, resultsOf } from "../bench/results.js";
@@ -130,6 +130,22 @@ t.test("latencies are all counted, asked for in between and at the end", (t) => 
   t.equal(latencies.percentiles()["50"], 100);
   t.equal(latencies.at(0.0001), 1, "a microsecond at the least");
   t.end();
+});
+
+t.test("quantiles between edges are linear, as Prometheus reckons them", async (t) => {
+  const edges = Float64Array.of(10, 20, 40);
+  for (const [q, expected, counts] of [
+    [0.5, 10, [5, 5, 0, 0]],
+    [0.25, 5, [5, 5, 0, 0]],
+    [0.75, 15, [5, 5, 0, 0]],
+    [1, 20, [5, 5, 0, 0]],
+    [0.5, 30, [0, 0, 8, 0]],
+    [0.95, 39, [0, 0, 20, 0]],
+    [0.99, 40, [90, 0, 0, 10]],
+    [0.5, 40, [0, 0, 0, 3]],
+  ] as const) {
+    t.equal(quantileBetween(edges, counts, q), expected, `${q} of ${counts.join(", ")}`);
+  }
 });
 
 t.test("whether a thread stood still is told of work that is done at once, too", async (t) => {
