@@ -256,8 +256,10 @@ function agrees(found: Openssl): boolean {
     const portable = new PortableCipher(name, keys, 0);
     const [ours, theirs] = [new CipherBuffer(size), new CipherBuffer(size)];
     for (let call = 0; call < 4; call++) {
-      if (call === 2)
-        for (const cipher of [native, portable]) cipher.setKey(keys, CIPHER_BLOCK_SIZE);
+      if (call === 2) {
+        native.setKey(keys, CIPHER_BLOCK_SIZE);
+        portable.setKey(keys, CIPHER_BLOCK_SIZE);
+      }
       native.encrypt(ours, size);
       portable.encrypt(theirs, size);
       if (Buffer.compare(ours.bytes, theirs.bytes) !== 0) return false;

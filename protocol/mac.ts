@@ -159,6 +159,9 @@ const BLOCK_WORDS = 4;
 /** Ciphers of one name that are open at a time in a thread, some hundreds of bytes each. */
 const OPEN_MAX = 256;
 
+/** The key of a cipher that has no user. */
+const noKey = new CipherBuffer(CIPHER_BLOCK_SIZE);
+
 /** A cipher that stays open under the key of the MAC that used it last. */
 class OpenCipher {
   /** Of CBC: the last block it has made. */
@@ -173,8 +176,6 @@ class OpenCipher {
     this.user = null;
   }
 }
-
-const noKey = new CipherBuffer(CIPHER_BLOCK_SIZE);
 
 /** The open ciphers of one name. */
 class OpenCiphers {
