@@ -51,7 +51,18 @@ const LINE_HEIGHT = 360;
 const MARGIN = { left: 80, right: 190, top: 42, bottom: 50 };
 const LEGEND_STEP = 20;
 /** Told apart also by those who see colours otherwise (Okabe and Ito). */
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555"];
+const COLOURS = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#e69f00",
+  "#56b4e9",
+  "#555555",
+  "#882255",
+  "#999933",
+  "#332288",
+];
 const OWN_COLOUR = COLOURS[0]!;
 const OTHER_COLOUR = "#9aa5b1";
 const GRID_COLOUR = "#d8dee4";
