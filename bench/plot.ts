@@ -50,7 +50,7 @@ const GROUP_GAP = 34;
 const LINE_HEIGHT = 360;
 const MARGIN = { left: 80, right: 190, top: 42, bottom: 50 };
 const LEGEND_STEP = 20;
-/** Told apart also by those who see colours otherwise (Okabe and Ito). */
+/** Told apart also by those who see colours otherwise (Okabe and Ito; the last three Tol). */
 const COLOURS = [
   "#0072b2",
   "#d55e00",
