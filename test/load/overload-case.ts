@@ -82,8 +82,12 @@ async function overload(report: Report, amount: Amount, shape: Shape): Promise<v
     terminalCount: FIRST_TERMINAL + TERMINALS + 2 * AFTER_TERMINALS,
     cardCount: short ? 1000 : CARDS,
     usesMax,
-    // The generator takes a core.
-    flags: { "crypto.workers": 0, ...(short ? littleRoom(shape) : {}) },
+    // The generator takes a core, and what uses take of memory is to be seen.
+    flags: {
+      "crypto.workers": 0,
+      "tables.memory": "as-needed",
+      ...(short ? littleRoom(shape) : {}),
+    },
   });
   try {
     const { pid } = server.host.ready;
