@@ -30,6 +30,9 @@ export class CipherBuffer {
   }
 }
 
+/** Nobody writes to it: the start of each chain, and the key of a cipher that nobody uses. */
+export const ZERO_BLOCK = new CipherBuffer(CIPHER_BLOCK_SIZE);
+
 /** One thread at a time. */
 export interface BlockCipher {
   /** Encrypts the first `size` bytes, whole blocks, in place. CBC goes on from the last block. */
@@ -76,8 +79,6 @@ export function encryptsInPlace(): boolean {
   return opensslOnce() !== null;
 }
 
-const ZERO_BLOCK = new Uint8Array(CIPHER_BLOCK_SIZE);
-
 class PortableCipher implements BlockCipher {
   private cipher: Cipher | null;
 
@@ -108,7 +109,7 @@ class PortableCipher implements BlockCipher {
 
   private open({ bytes }: CipherBuffer, at: number): Cipher {
     checkKey(bytes, at);
-    const iv = this.name.endsWith("ecb") ? null : ZERO_BLOCK;
+    const iv = this.name.endsWith("ecb") ? null : ZERO_BLOCK.bytes;
     const cipher = createCipheriv(this.name, bytes.subarray(at, at + CIPHER_BLOCK_SIZE), iv);
     return cipher.setAutoPadding(false);
   }
@@ -150,7 +151,6 @@ const ciphers = new Map<CipherName, Pointer>();
 /** Where OpenSSL says how much it has written. */
 const outSize = new Int32Array(1);
 let outSizeAddress = 0;
-const zeroIv = new CipherBuffer(CIPHER_BLOCK_SIZE);
 
 class NativeCipher implements BlockCipher {
   private context: Pointer;
@@ -191,7 +191,7 @@ class NativeCipher implements BlockCipher {
   private init(cipher: Pointer, keys: CipherBuffer, at: number): void {
     const { openssl, context } = this;
     const key = (keys.address || placed(openssl, keys)) + at;
-    const iv = zeroIv.address || placed(openssl, zeroIv);
+    const iv = ZERO_BLOCK.address || placed(openssl, ZERO_BLOCK);
     assert(openssl.init(context, cipher, key, iv, 0) === 1, "a cipher takes its key");
   }
 }

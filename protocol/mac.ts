@@ -18,6 +18,7 @@ import {
   CipherBuffer,
   type CipherName,
   openCipherAt,
+  ZERO_BLOCK,
 } from "./block-cipher.js";
 import { WORD } from "./endian.js";
 import { MAC_ALGORITHM, MAC_KEY_SIZES } from "./mac-algorithms.js";
@@ -159,9 +160,6 @@ const BLOCK_WORDS = 4;
 /** Ciphers of one name that are open at a time in a thread, some hundreds of bytes each. */
 const OPEN_MAX = 256;
 
-/** The key of a cipher that has no user. */
-const noKey = new CipherBuffer(CIPHER_BLOCK_SIZE);
-
 /** A cipher that stays open under the key of the MAC that used it last. */
 class OpenCipher {
   /** Of CBC: the last block it has made. */
@@ -172,7 +170,7 @@ class OpenCipher {
 
   /** Zeroes the key, and has no user until it is taken again. */
   forget(): void {
-    this.cipher.setKey(noKey, 0);
+    this.cipher.setKey(ZERO_BLOCK, 0);
     this.user = null;
   }
 }
