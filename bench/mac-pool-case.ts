@@ -3,6 +3,7 @@
 
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
+import { MAC_OPERATION } from "../src/mac-jobs.js";
 import { MacPool } from "../src/mac-pool.js";
 import { MacStage } from "../src/mac-stage.js";
 import { Metrics } from "../src/metrics.js";
@@ -50,7 +51,7 @@ async function busy(run: Run, work: MacWork, inline: Submit): Promise<void> {
   });
   for (const pool of pools) await pool.calibrate();
   const byPools = pools.map((pool): Submit => {
-    return (batch) => pool.run(batch, SIZE_MAX, SIZE_MAX * MAC_FRAME_SIZE);
+    return (batch) => pool.run(batch, MAC_OPERATION.VERIFY, SIZE_MAX, SIZE_MAX * MAC_FRAME_SIZE);
   });
   run.say(`inline and 1 to ${pools.length} threads`);
   const rateOf = await rates(run, SIZE_MAX, BATCHES, TURN_MS.busy, [inline, ...byPools]);
@@ -78,7 +79,7 @@ async function choice(run: Run, work: MacWork, inline: Submit): Promise<void> {
     work.fill(size, RUN_LENGTH);
     const submits: Submit[] = [
       inline,
-      (batch) => pool.run(batch, size, size * MAC_FRAME_SIZE),
+      (batch) => pool.run(batch, MAC_OPERATION.VERIFY, size, size * MAC_FRAME_SIZE),
       (batch) => adaptive.verify(work.batches[batch]!),
     ];
     const [alone, pooled, chosen] = (await rates(run, size, 1, TURN_MS.choice, submits)) as Three;

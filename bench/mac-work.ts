@@ -4,20 +4,7 @@
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { Batch } from "../src/batch.js";
 import { FrameSlot } from "../src/frame-slot.js";
-import type { MacWorkerData } from "../src/mac-jobs.js";
-import {
-  JOB_ARENA_WORD,
-  JOB_GOOD,
-  JOB_KEY_SLOT_WORD,
-  JOB_KEY_VERSION_WORD,
-  JOB_OPERATION_WORD,
-  JOB_RESULT_WORD,
-  JOB_SIZE_WORD,
-  JOB_START_WORD,
-  JOB_VERIFY,
-  JOB_WAITING,
-  JOB_WORDS,
-} from "../src/mac-jobs.js";
+import { JOB_GOOD, type MacWorkerData } from "../src/mac-jobs.js";
 import { type KeyPair, SessionKeys } from "../src/session-keys.js";
 import { EngineWorld } from "./engine-world.js";
 import { useFrameSize } from "./frames.js";
@@ -57,7 +44,7 @@ export class MacWork {
   get data(): MacWorkerData {
     return {
       arenas: this.batches.map((batch) => batch.arena.shared!),
-      jobTables: this.batches.map((batch) => batch.jobTable),
+      jobs: this.batches.map((batch) => batch.jobs.memory),
       keyTable: this.keys.table,
     };
   }
@@ -68,8 +55,9 @@ export class MacWork {
       batch.clear();
       for (let i = 0; i < count; i++) {
         const pair = this.pairs[Math.floor(i / runLength) % SESSIONS]!;
-        batch.frames.push(signedFrame(batch, pair));
-        writeJob(batch, i);
+        const frame = signedFrame(batch, pair);
+        batch.frames.push(frame);
+        batch.jobs.put(i, frame.start, frame.size - FRAME_MAC_SIZE, pair);
       }
     }
   }
@@ -78,7 +66,7 @@ export class MacWork {
   check(pooled: boolean): void {
     for (const { frames, jobs } of this.batches) {
       const good = frames.every((frame, i) => {
-        const done = !pooled || jobs[i * JOB_WORDS + JOB_RESULT_WORD] === JOB_GOOD;
+        const done = !pooled || jobs.results[i] === JOB_GOOD;
         return done && frame.refusal === 0;
       });
       if (!good || frames.length > this.framesMax) throw new Error("a MAC does not hold");
@@ -98,16 +86,4 @@ function signedFrame({ arena }: Batch, pair: KeyPair): FrameSlot {
   const end = frame.start + MAC_FRAME_SIZE - FRAME_MAC_SIZE;
   pair.request.sign(arena.bytes, frame.start, end, arena.bytes, end);
   return frame;
-}
-
-function writeJob({ number, jobs, frames }: Batch, index: number): void {
-  const base = index * JOB_WORDS;
-  const frame = frames[index]!;
-  jobs[base + JOB_ARENA_WORD] = number;
-  jobs[base + JOB_START_WORD] = frame.start;
-  jobs[base + JOB_SIZE_WORD] = frame.size - FRAME_MAC_SIZE;
-  jobs[base + JOB_KEY_SLOT_WORD] = frame.keys!.slot;
-  jobs[base + JOB_KEY_VERSION_WORD] = frame.keys!.version;
-  jobs[base + JOB_OPERATION_WORD] = JOB_VERIFY;
-  jobs[base + JOB_RESULT_WORD] = JOB_WAITING;
 }

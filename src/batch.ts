@@ -10,7 +10,7 @@ import { Arena } from "./arena.js";
 import type { BlockMemory } from "./block-sink.js";
 import type { Config } from "./config.js";
 import type { FrameSlot } from "./frame-slot.js";
-import { JOB_WORDS } from "./mac-jobs.js";
+import { MacJobs, newJobMemory } from "./mac-jobs.js";
 import { poolThreads } from "./mac-pool.js";
 
 /** Bytes of an arena besides the records: headers, MACs, alignment of each frame. */
@@ -53,8 +53,7 @@ export function newBlocks(
 export class Batch {
   readonly arena: Arena;
   readonly frames: FrameSlot[] = [];
-  readonly jobTable: SharedArrayBuffer;
-  readonly jobs: Int32Array;
+  readonly jobs: MacJobs;
 
   constructor(
     readonly number: number,
@@ -63,8 +62,7 @@ export class Batch {
     shared: boolean,
   ) {
     this.arena = new Arena(arenaSize, shared);
-    this.jobTable = new SharedArrayBuffer(framesMax * JOB_WORDS * 4);
-    this.jobs = new Int32Array(this.jobTable);
+    this.jobs = new MacJobs(newJobMemory(framesMax));
   }
 
   clear(): void {
@@ -79,8 +77,7 @@ export class PendingBlock {
   readonly frames: FrameSlot[] = [];
   /** Called when the block is on disk. */
   readonly committed: (() => void)[] = [];
-  readonly jobTable: SharedArrayBuffer;
-  readonly jobs: Int32Array;
+  readonly jobs: MacJobs;
   records = 0;
   lastPosition = 0;
   startedMs = 0;
@@ -98,8 +95,7 @@ export class PendingBlock {
     shared: boolean,
   ) {
     this.arena = new Arena(arenaSize, shared);
-    this.jobTable = new SharedArrayBuffer(framesMax * JOB_WORDS * 4);
-    this.jobs = new Int32Array(this.jobTable);
+    this.jobs = new MacJobs(newJobMemory(framesMax));
   }
 
   clear(): void {

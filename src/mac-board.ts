@@ -3,25 +3,25 @@
 // The pool's library hands a thread one task, to serve the board: an order by way of its queue and
 // messages costs 60 us, here 20, and a batch that is parted beforehand waits for the slowest core.
 //
-// Each place holds one order, in words: job table, count of jobs, jobs done. Beside it stands its
-// ticket, number of the order and next chunk in one, so that a thread that takes a chunk by
-// exchanging the ticket knows that it is of the order it has read.
+// Each place holds one order, in words: whose jobs, operation, count of jobs, jobs done. Beside it
+// stands its ticket, number of the order and next chunk in one, so that a thread that takes a chunk
+// by exchanging the ticket knows that it is of the order it has read.
 //
 // Invariants: a place is given to another order when all jobs of the one before are done; while its
 // words are written its ticket says that all is taken.
 
 import { assert } from "../protocol/assert.js";
+import { CHUNK_JOBS } from "./mac-jobs.js";
 
 /** A batch to verify and a block to sign, and as many again. */
 const PLACES = 4;
-/** Some 20 us of work. */
-const CHUNK_JOBS = 64;
 const CHUNK_BITS = 20n;
 const ALL_TAKEN = (1n << CHUNK_BITS) - 1n;
-const PLACE_WORDS = 3;
-const TABLE_WORD = 0;
-const COUNT_WORD = 1;
-const DONE_WORD = 2;
+const PLACE_WORDS = 4;
+const HOLDER_WORD = 0;
+const OPERATION_WORD = 1;
+const COUNT_WORD = 2;
+const DONE_WORD = 3;
 /** Behind the places. */
 const ORDERS_WORD = PLACES * PLACE_WORDS;
 const ENDED_WORD = ORDERS_WORD + 1;
@@ -43,15 +43,19 @@ export class MacBoard {
   private orders = 0n;
   private failure: Error | null = null;
 
-  /** Has jobs 0..count-1 of a job table done; resolves when they are, rejects after `fail`. */
-  async order(jobTable: number, count: number): Promise<void> {
+  /**
+   * Has an operation done on jobs 0..count-1 of a batch or block, by its number; resolves when all
+   * are done, rejects after `fail`.
+   */
+  async order(holder: number, operation: number, count: number): Promise<void> {
     const { words, tickets } = this.memory;
     const place = this.free.pop();
     assert(place !== undefined, "the board has a place for an order");
     const at = place * PLACE_WORDS;
     const number = ++this.orders << CHUNK_BITS;
     Atomics.store(tickets, place, number | ALL_TAKEN);
-    words[at + TABLE_WORD] = jobTable;
+    words[at + HOLDER_WORD] = holder;
+    words[at + OPERATION_WORD] = operation;
     words[at + COUNT_WORD] = count;
     words[at + DONE_WORD] = 0;
     Atomics.store(tickets, place, number);
@@ -86,15 +90,14 @@ export class MacBoard {
   }
 }
 
+/** Does an operation on jobs from..to-1 of a batch or block, by its number. */
+type Work = (holder: number, operation: number, from: number, to: number) => void;
+
 /**
  * A thread's side: hands chunks of jobs to `work` until the board ends, and calls `idle` when there
  * is nothing to do.
  */
-export function serveBoard(
-  { words, tickets }: BoardMemory,
-  work: (jobTable: number, from: number, to: number) => void,
-  idle: () => void,
-): void {
+export function serveBoard({ words, tickets }: BoardMemory, work: Work, idle: () => void): void {
   for (;;) {
     // Read before all else: what comes after it changes it, so that the thread does not sleep.
     const orders = Atomics.load(words, ORDERS_WORD);
@@ -110,22 +113,18 @@ export function serveBoard(
 }
 
 /** Takes a chunk of the order at `place` and does it; false when there is none. */
-function doChunk(
-  words: Int32Array,
-  tickets: BigInt64Array,
-  place: number,
-  work: (jobTable: number, from: number, to: number) => void,
-): boolean {
+function doChunk(words: Int32Array, tickets: BigInt64Array, place: number, work: Work): boolean {
   const at = place * PLACE_WORDS;
   for (;;) {
     const ticket = Atomics.load(tickets, place);
     const from = Number(ticket & ALL_TAKEN) * CHUNK_JOBS;
     const count = words[at + COUNT_WORD]!;
-    const jobTable = words[at + TABLE_WORD]!;
+    const holder = words[at + HOLDER_WORD]!;
+    const operation = words[at + OPERATION_WORD]!;
     if (from >= count) return false;
     if (Atomics.compareExchange(tickets, place, ticket, ticket + 1n) !== ticket) continue;
     const to = Math.min(from + CHUNK_JOBS, count);
-    work(jobTable, from, to);
+    work(holder, operation, from, to);
     const done = Atomics.add(words, at + DONE_WORD, to - from) + (to - from);
     if (done === count) Atomics.notify(words, at + DONE_WORD);
     return true;

@@ -11,7 +11,7 @@ import { Piscina, workerData } from "piscina";
 import { createMac } from "../protocol/mac.js";
 import { MAC_ALGORITHM } from "../protocol/mac-algorithms.js";
 import { MacBoard } from "./mac-board.js";
-import type { MacWorkerData } from "./mac-jobs.js";
+import { MAC_OPERATION, type MacWorkerData } from "./mac-jobs.js";
 
 const SMALL_SIZE = 96;
 const LARGE_SIZE = 8224;
@@ -96,10 +96,13 @@ export class MacPool {
     return true;
   }
 
-  /** Does jobs 0..count-1 of a job table, over `size` bytes in all, by all threads. */
-  async run(jobTable: number, count: number, size: number): Promise<void> {
+  /**
+   * Has an operation done on jobs 0..count-1 of a batch or block, by its number, over `size` bytes
+   * in all, by all threads.
+   */
+  async run(holder: number, operation: number, count: number, size: number): Promise<void> {
     const start = performance.now();
-    await this.board.order(jobTable, count);
+    await this.board.order(holder, operation, count);
     const tookNs = (performance.now() - start) * 1e6;
     const expectedNs = this.costs.perOrderNs + this.singlyNs(count, size) / this.threads;
     const slowness = Math.max(1, tookNs / expectedNs);
@@ -128,7 +131,7 @@ export class MacPool {
     const times: number[] = [];
     for (let i = 0; i < CALIBRATION_ROUNDS / 4; i++) {
       const start = performance.now();
-      await this.board.order(0, 1);
+      await this.board.order(0, MAC_OPERATION.VERIFY, 1);
       times.push(performance.now() - start);
     }
     return median(times) * 1e6;

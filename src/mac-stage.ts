@@ -6,23 +6,8 @@ import { assert } from "../protocol/assert.js";
 import { FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { REASON } from "../protocol/reason.js";
 import type { Batch, PendingBlock } from "./batch.js";
-import type { FrameSlot } from "./frame-slot.js";
 import { signAll, signFrame, verifyAll, verifyFrame } from "./mac-groups.js";
-import {
-  JOB_ARENA_WORD,
-  JOB_BAD,
-  JOB_KEY_GONE,
-  JOB_KEY_SLOT_WORD,
-  JOB_KEY_VERSION_WORD,
-  JOB_OPERATION_WORD,
-  JOB_RESULT_WORD,
-  JOB_SIGN,
-  JOB_SIZE_WORD,
-  JOB_START_WORD,
-  JOB_VERIFY,
-  JOB_WAITING,
-  JOB_WORDS,
-} from "./mac-jobs.js";
+import { JOB_BAD, JOB_KEY_GONE, JOB_WAITING, MAC_OPERATION } from "./mac-jobs.js";
 import { MacPool } from "./mac-pool.js";
 import type { Metrics } from "./metrics.js";
 import type { SessionKeys } from "./session-keys.js";
@@ -39,11 +24,11 @@ export class MacStage {
   ) {
     assert(
       holders.every((holder, i) => holder.number === i),
-      "jobs name an arena by its holder's number",
+      "the threads know an arena and its jobs by their holder's number",
     );
     this.pool = new MacPool(workers, {
       arenas: holders.flatMap((holder) => holder.arena.shared ?? []),
-      jobTables: holders.map((holder) => holder.jobTable),
+      jobs: holders.map((holder) => holder.jobs.memory),
       keyTable: keys.table,
     });
   }
@@ -82,7 +67,9 @@ export class MacStage {
       return null;
     }
     this.metrics.countMacs(0, count);
-    return this.pool.run(batch.number, verifyJobs(batch), size).then(() => takeVerdicts(batch));
+    const jobs = putVerifyJobs(batch);
+    const done = this.pool.run(batch.number, MAC_OPERATION.VERIFY, jobs, size);
+    return done.then(() => takeVerdicts(batch));
   }
 
   /** Signs the answers that have a signer. Returns null when all is done, or a promise. */
@@ -102,7 +89,9 @@ export class MacStage {
       return null;
     }
     this.metrics.countMacs(0, count);
-    return this.pool.run(block.number, signJobs(block), size).then(() => finishSigning(block));
+    const jobs = putSignJobs(block);
+    const done = this.pool.run(block.number, MAC_OPERATION.SIGN, jobs, size);
+    return done.then(() => finishSigning(block));
   }
 }
 
@@ -110,7 +99,7 @@ function takeVerdicts(batch: Batch): void {
   let job = 0;
   for (const frame of batch.frames) {
     if (frame.keys === null) continue;
-    const result = batch.jobs[job++ * JOB_WORDS + JOB_RESULT_WORD];
+    const result = batch.jobs.results[job++];
     assert(result !== JOB_WAITING, "the pool did every job");
     if (result === JOB_BAD) frame.refusal = REASON.MAC_INVALID;
     if (result === JOB_KEY_GONE) verifyFrame(batch, frame);
@@ -121,47 +110,26 @@ function finishSigning(block: PendingBlock): void {
   let job = 0;
   for (const frame of block.frames) {
     if (frame.signer === null) continue;
-    const result = block.jobs[job++ * JOB_WORDS + JOB_RESULT_WORD];
+    const result = block.jobs.results[job++];
     assert(result !== JOB_WAITING, "the pool did every job");
     if (result === JOB_KEY_GONE) signFrame(block, frame);
   }
 }
 
-function verifyJobs(batch: Batch): number {
+function putVerifyJobs({ frames, jobs }: Batch): number {
   let count = 0;
-  for (const frame of batch.frames) {
+  for (const frame of frames) {
     if (frame.keys === null) continue;
-    const size = frame.size - FRAME_MAC_SIZE;
-    writeJob(batch.jobs, count++, batch.number, frame.start, size, frame, JOB_VERIFY);
+    jobs.put(count++, frame.start, frame.size - FRAME_MAC_SIZE, frame.keys);
   }
   return count;
 }
 
-function signJobs(block: PendingBlock): number {
+function putSignJobs({ frames, jobs }: PendingBlock): number {
   let count = 0;
-  for (const frame of block.frames) {
+  for (const frame of frames) {
     if (frame.signer === null) continue;
-    const { responseStart, responseSize } = frame;
-    writeJob(block.jobs, count++, block.number, responseStart, responseSize, frame, JOB_SIGN);
+    jobs.put(count++, frame.responseStart, frame.responseSize, frame.keys!);
   }
   return count;
-}
-
-function writeJob(
-  jobs: Int32Array,
-  index: number,
-  arena: number,
-  start: number,
-  size: number,
-  frame: FrameSlot,
-  operation: number,
-): void {
-  const base = index * JOB_WORDS;
-  jobs[base + JOB_ARENA_WORD] = arena;
-  jobs[base + JOB_START_WORD] = start;
-  jobs[base + JOB_SIZE_WORD] = size;
-  jobs[base + JOB_KEY_SLOT_WORD] = frame.keys!.slot;
-  jobs[base + JOB_KEY_VERSION_WORD] = frame.keys!.version;
-  jobs[base + JOB_OPERATION_WORD] = operation;
-  jobs[base + JOB_RESULT_WORD] = JOB_WAITING;
 }

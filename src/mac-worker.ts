@@ -6,18 +6,16 @@ import { MAC_KEY_SIZES } from "../protocol/mac-algorithms.js";
 import { type BoardMemory, serveBoard } from "./mac-board.js";
 import { MacGroup } from "./mac-groups.js";
 import {
-  JOB_ARENA_WORD,
   JOB_BAD,
   JOB_GOOD,
   JOB_KEY_GONE,
   JOB_KEY_SLOT_WORD,
   JOB_KEY_VERSION_WORD,
-  JOB_OPERATION_WORD,
-  JOB_RESULT_WORD,
-  JOB_SIGN,
   JOB_SIZE_WORD,
   JOB_START_WORD,
   JOB_WORDS,
+  MAC_OPERATION,
+  MacJobs,
 } from "./mac-jobs.js";
 import { threadData } from "./mac-pool.js";
 import {
@@ -38,7 +36,7 @@ const data = threadData();
 const arenas = data.arenas.map((arena): Place => {
   return { bytes: new Uint8Array(arena), words: new Int32Array(arena) };
 });
-const jobTables = data.jobTables.map((table) => new Int32Array(table));
+const jobsOf = data.jobs.map((memory) => new MacJobs(memory));
 const keyBytes = new Uint8Array(data.keyTable);
 const keyView = new DataView(data.keyTable);
 const slots: (SlotMacs | undefined)[] = [];
@@ -49,42 +47,44 @@ export default function serve(board: BoardMemory): void {
   serveBoard(board, run, wipeScratch);
 }
 
-/** Does jobs from..to-1 of a job table and leaves each one's result in its place. */
-function run(jobTable: number, from: number, to: number): void {
-  const jobs = jobTables[jobTable]!;
-  for (let i = from; i < to; ) i = runGroup(jobs, i, to);
+/** Does an operation on jobs from..to-1 of a batch or block and leaves the results there. */
+function run(holder: number, operation: number, from: number, to: number): void {
+  const jobs = jobsOf[holder]!;
+  const arena = arenas[holder]!;
+  for (let i = from; i < to; ) i = runGroup(jobs, arena, operation, i, to);
 }
 
 /** Does job `from` and those behind it that go with it in a group; returns the next one. */
-function runGroup(jobs: Int32Array, from: number, to: number): number {
+function runGroup(
+  { words, results }: MacJobs,
+  arena: Place,
+  operation: number,
+  from: number,
+  to: number,
+): number {
   const base = from * JOB_WORDS;
-  const size = jobs[base + JOB_SIZE_WORD]!;
-  group.begin(jobs[base + JOB_START_WORD]!, size);
+  group.begin(words[base + JOB_START_WORD]!, words[base + JOB_SIZE_WORD]!);
   let end = from + 1;
-  for (; end < to && !group.full && sameGroup(jobs, base, end * JOB_WORDS); end++) {
-    group.add(jobs[end * JOB_WORDS + JOB_START_WORD]!);
+  for (; end < to && !group.full && sameGroup(words, base, end * JOB_WORDS); end++) {
+    group.add(words[end * JOB_WORDS + JOB_START_WORD]!);
   }
-  const macs = macsOf(jobs[base + JOB_KEY_SLOT_WORD]!, jobs[base + JOB_KEY_VERSION_WORD]!);
-  const isSign = jobs[base + JOB_OPERATION_WORD] === JOB_SIGN;
-  const arena = arenas[jobs[base + JOB_ARENA_WORD]!]!;
+  const macs = macsOf(words[base + JOB_KEY_SLOT_WORD]!, words[base + JOB_KEY_VERSION_WORD]!);
+  const isSign = operation === MAC_OPERATION.SIGN;
   if (macs !== null && isSign) group.sign(macs.response, arena);
   else if (macs !== null) group.verify(macs.request, arena);
   for (let i = from; i < end; i++) {
     const good = isSign || group.holds[i - from] === 1;
-    jobs[i * JOB_WORDS + JOB_RESULT_WORD] =
-      macs === null ? JOB_KEY_GONE : good ? JOB_GOOD : JOB_BAD;
+    results[i] = macs === null ? JOB_KEY_GONE : good ? JOB_GOOD : JOB_BAD;
   }
   return end;
 }
 
-/** Whether two jobs are of one key, operation, arena and size. */
-function sameGroup(jobs: Int32Array, a: number, b: number): boolean {
+/** Whether two jobs are of one key and size. */
+function sameGroup(words: Int32Array, a: number, b: number): boolean {
   return (
-    jobs[a + JOB_KEY_SLOT_WORD] === jobs[b + JOB_KEY_SLOT_WORD] &&
-    jobs[a + JOB_KEY_VERSION_WORD] === jobs[b + JOB_KEY_VERSION_WORD] &&
-    jobs[a + JOB_SIZE_WORD] === jobs[b + JOB_SIZE_WORD] &&
-    jobs[a + JOB_OPERATION_WORD] === jobs[b + JOB_OPERATION_WORD] &&
-    jobs[a + JOB_ARENA_WORD] === jobs[b + JOB_ARENA_WORD]
+    words[a + JOB_KEY_SLOT_WORD] === words[b + JOB_KEY_SLOT_WORD] &&
+    words[a + JOB_KEY_VERSION_WORD] === words[b + JOB_KEY_VERSION_WORD] &&
+    words[a + JOB_SIZE_WORD] === words[b + JOB_SIZE_WORD]
   );
 }
 

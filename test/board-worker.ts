@@ -6,7 +6,7 @@ import { type BoardMemory, serveBoard } from "../src/mac-board.js";
 
 export interface BoardWorkerData {
   memory: BoardMemory;
-  /** For each job table, how often each job was done. */
+  /** For each batch, how often each job was done. */
   counts: Int32Array[];
   /** How often a thread had nothing to do. */
   idle: Int32Array;
@@ -15,8 +15,8 @@ export interface BoardWorkerData {
 const { memory, counts, idle } = workerData as BoardWorkerData;
 serveBoard(
   memory,
-  (jobTable, from, to) => {
-    for (let job = from; job < to; job++) Atomics.add(counts[jobTable]!, job, 1);
+  (holder, _operation, from, to) => {
+    for (let job = from; job < to; job++) Atomics.add(counts[holder]!, job, 1);
   },
   () => Atomics.add(idle, 0, 1),
 );

@@ -8,7 +8,7 @@ import { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
 import { MacWork } from "../bench/mac-work.js";
 import { MacBoard } from "../src/mac-board.js";
-import { JOB_ARENA_WORD } from "../src/mac-jobs.js";
+import { MAC_OPERATION } from "../src/mac-jobs.js";
 import { MacPool } from "../src/mac-pool.js";
 import type { BoardWorkerData } from "./board-worker.js";
 
@@ -31,7 +31,7 @@ t.test("every job of every order is done once", async (t) => {
     for (let order = 0; order < ORDERS / TABLES; order++) {
       const count = order % 7 === 0 ? 1 + (order % 3) : 1 + ((order * 37) % JOBS_MAX);
       counts[table]!.fill(0);
-      await board.order(table, count);
+      await board.order(table, MAC_OPERATION.VERIFY, count);
       const once = counts[table]!.every((times, job) => times === (job < count ? 1 : 0));
       if (!once) wrong++;
     }
@@ -45,8 +45,8 @@ t.test("every job of every order is done once", async (t) => {
 
 t.test("a board has places for four orders, and says when it has no more", async (t) => {
   const board = new MacBoard();
-  for (let i = 0; i < 4; i++) void board.order(0, 1);
-  await t.rejects(board.order(0, 1), /the board has a place/);
+  for (let i = 0; i < 4; i++) void board.order(0, MAC_OPERATION.VERIFY, 1);
+  await t.rejects(board.order(0, MAC_OPERATION.VERIFY, 1), /the board has a place/);
 });
 
 t.test("a pool whose thread has ended tells whoever waits, then and later", async (t) => {
@@ -54,10 +54,9 @@ t.test("a pool whose thread has ended tells whoever waits, then and later", asyn
   const pool = new MacPool(1, work.data);
   await pool.calibrate();
   work.fill(16, 1);
-  const { jobs, number } = work.batches[0]!;
-  jobs[JOB_ARENA_WORD] = 99;
-  await t.rejects(pool.run(number, 16, 1), TypeError, "an arena that is not there");
-  await t.rejects(pool.run(number, 16, 1), TypeError, "the next one, too");
+  const run = (holder: number) => pool.run(holder, MAC_OPERATION.VERIFY, 16, 1);
+  await t.rejects(run(99), TypeError, "a batch that is not there");
+  await t.rejects(run(0), TypeError, "the next one, too");
   await pool.close();
   work.close();
 });
@@ -69,7 +68,7 @@ t.test("an order leaves nothing behind when it is done", async (t) => {
   const pool = new MacPool(1, work.data);
   work.fill(16, 1);
   const many = async () => {
-    for (let i = 0; i < ORDERS; i++) await pool.run(0, 1, 96);
+    for (let i = 0; i < ORDERS; i++) await pool.run(0, MAC_OPERATION.VERIFY, 1, 96);
     collect();
     return process.memoryUsage().heapUsed;
   };
@@ -120,7 +119,7 @@ t.test("a pool that was too slow is tried again more and more seldom", async (t)
   t.equal(passedOver(), 0);
   const waits: number[] = [];
   for (let i = 0; i < 10; i++) {
-    await pool.run(0, 100, 9600);
+    await pool.run(0, MAC_OPERATION.VERIFY, 100, 9600);
     waits.push(passedOver());
   }
   t.same(waits, [255, 511, 1023, 2047, 4095, 8191, 16_383, 32_767, 65_535, 65_535]);

@@ -17,12 +17,10 @@ import { MacGroup, signAll, signFrame, verifyAll } from "../src/mac-groups.js";
 import {
   JOB_BAD,
   JOB_GOOD,
-  JOB_OPERATION_WORD,
-  JOB_RESULT_WORD,
-  JOB_SIGN,
   JOB_SIZE_WORD,
   JOB_START_WORD,
   JOB_WORDS,
+  MAC_OPERATION,
 } from "../src/mac-jobs.js";
 import { MacPool } from "../src/mac-pool.js";
 import type { KeyPair } from "../src/session-keys.js";
@@ -95,19 +93,17 @@ for (const runLength of [1, 3, 16, GROUP_MAX + 9]) {
 
     const forged = new Set([0, 7, 8, runLength, GROUP_MAX, count - 1].filter((n) => n < count));
     for (const n of forged) arena.bytes[frames[n]!.start + 40]! ^= 1;
-    await pool.run(number, count, size);
-    const results = frames.map((_, n) => jobs[n * JOB_WORDS + JOB_RESULT_WORD]);
+    await pool.run(number, MAC_OPERATION.VERIFY, count, size);
     t.same(
-      results,
+      [...jobs.results.subarray(0, count)],
       frames.map((_, n) => (forged.has(n) ? JOB_BAD : JOB_GOOD)),
     );
 
-    for (let n = 0; n < count; n++) jobs[n * JOB_WORDS + JOB_OPERATION_WORD] = JOB_SIGN;
-    await pool.run(number, count, size);
+    await pool.run(number, MAC_OPERATION.SIGN, count, size);
     const expected = new Uint8Array(FRAME_MAC_SIZE);
     const differing = frames.filter(({ keys }, n) => {
-      const start = jobs[n * JOB_WORDS + JOB_START_WORD]!;
-      const end = start + jobs[n * JOB_WORDS + JOB_SIZE_WORD]!;
+      const start = jobs.words[n * JOB_WORDS + JOB_START_WORD]!;
+      const end = start + jobs.words[n * JOB_WORDS + JOB_SIZE_WORD]!;
       keys!.response.sign(arena.bytes, start, end, expected, 0);
       return Buffer.compare(expected, arena.bytes.slice(end, end + FRAME_MAC_SIZE)) !== 0;
     });
