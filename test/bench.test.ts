@@ -5,11 +5,13 @@ import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { build } from "hdr-histogram-js";
 import t from "tap";
 import { idNumberOf } from "../bench/card-file.js";
 import { CASES } from "../bench/cases.js";
 import { Latencies, quantileBetween } from "../bench/latencies.js";
 import { mediansPage, readRuns } from "../bench/medians.js";
+import { randomFrom } from "../bench/random.js";
 import { reportPage, reportPicture } from "../bench/report.js";
 import { type Results, resultsOf } from "../bench/results.js";
 import { standStillBeside } from "../bench/stand-still.js";
@@ -129,6 +131,32 @@ t.test("latencies are all counted, asked for in between and at the end", (t) => 
   latencies.recordMs(-1);
   t.equal(latencies.percentiles()["50"], 100);
   t.equal(latencies.at(0.0001), 1, "a microsecond at the least");
+  t.end();
+});
+
+t.test("latencies of every length are counted as finely as the histogram would", (t) => {
+  const latencies = new Latencies();
+  const histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  const random = randomFrom(7);
+  const edges = [1, 2 ** 16 - 1, 2 ** 16, 2 ** 16 + 63, 2 ** 22 - 1, 2 ** 22, 60_000_000];
+  const lengths = [...edges, ...Array.from({ length: 20_000 }, () => 2 ** (random() * 25.8))];
+  for (const length of lengths) {
+    latencies.recordMs(length / 1000);
+    histogram.recordValue(Math.round(length));
+  }
+  for (const [percentile, length] of Object.entries(latencies.percentiles())) {
+    t.equal(length, histogram.getValueAtPercentile(Number(percentile)), `p${percentile}`);
+  }
+  latencies.recordMs(3_600_000);
+  t.equal(
+    latencies.at(100),
+    latencies.at(99.999),
+    "an hour counts as the minute there is room for",
+  );
   t.end();
 });
 
