@@ -6,6 +6,7 @@ import { FRAME_HEADER_SIZE, FRAME_MAC_SIZE } from "../protocol/frame.js";
 import { MTI_USE_REQUEST } from "../protocol/mti.js";
 import {
   MEDIUM_CHIP,
+  STAN_MAX,
   USE_PAN_OFFSET,
   USE_RECORD_SIZE,
   USE_STAN_OFFSET,
@@ -34,9 +35,19 @@ export function useFrameSize(records: number): number {
   return FRAME_HEADER_SIZE + records * USE_RECORD_SIZE + FRAME_MAC_SIZE;
 }
 
-/** Makes the frames of a plan under the terminal's request key. */
+/**
+ * Makes the frames of a plan under the terminal's request key. Throws when they are more than a
+ * terminal has STANs for.
+ */
 export function makeFrames(plan: FramePlan, keys: TerminalKeys): Messages {
   const { frameCount, recordsPerFrame, firstSequence } = plan;
+  const lastStan = (firstSequence - 1 + frameCount) * recordsPerFrame;
+  if (lastStan > STAN_MAX) {
+    throw new RangeError(
+      `${lastStan} uses of a terminal on one business date, and it has ${STAN_MAX} STANs: plan ` +
+        "more terminals, or fewer uses",
+    );
+  }
   const size = useFrameSize(recordsPerFrame);
   const bytes = Buffer.allocUnsafeSlow(frameCount * size);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -9,11 +9,13 @@ import { build } from "hdr-histogram-js";
 import t from "tap";
 import { idNumberOf } from "../bench/card-file.js";
 import { CASES } from "../bench/cases.js";
+import { makeFrames } from "../bench/frames.js";
 import { Latencies, quantileBetween } from "../bench/latencies.js";
 import { mediansPage, readRuns } from "../bench/medians.js";
 import { randomFrom } from "../bench/random.js";
 import { reportPage, reportPicture } from "../bench/report.js";
 import { type Results, resultsOf } from "../bench/results.js";
+import { madeUpKeys } from "../bench/sign-on.js";
 import { standStillBeside } from "../bench/stand-still.js";
 import { processorTimes, stealBetween } from "../bench/steal.js";
 import { caseLines, headLine } from "../bench/table.js";
@@ -114,6 +116,24 @@ t.test("every case measures", { timeout: DEADLINE_MS }, async (t) => {
   t.match(headLine(results), /scale 0.001: no figures to quote/);
   t.match(reportPage(results), /<svg .*Uses a second.*Latency by percentile.*<table>/s);
   t.notMatch(reportPage(results) + reportPicture(results), /NaN|undefined|Infinity|<script|https:/);
+});
+
+t.test("a terminal is given no more uses than it has STANs", async (t) => {
+  const random = randomFrom(1);
+  const plan = {
+    terminalId: 1,
+    businessDate: 20_260_101,
+    frameCount: 1,
+    recordsPerFrame: 8,
+    firstSequence: 1,
+    nextCard: () => Math.floor(random() * 10),
+  };
+  const keys = madeUpKeys();
+  t.equal(makeFrames({ ...plan, firstSequence: 124_998 }, keys).count, 1);
+  t.throws(
+    () => makeFrames({ ...plan, firstSequence: 125_000 }, keys),
+    /1000000 uses.*999999 STANs/,
+  );
 });
 
 t.test("latencies are all counted, asked for in between and at the end", (t) => {
