@@ -6,7 +6,7 @@ import { type BoardMemory, serveBoard } from "../src/mac-board.js";
 
 export interface BoardWorkerData {
   memory: BoardMemory;
-  /** For each batch, how often each job was done. */
+  /** For each batch, how often each job was verified, and behind that how often signed. */
   counts: Int32Array[];
   /** How often a thread had nothing to do. */
   idle: Int32Array;
@@ -15,8 +15,10 @@ export interface BoardWorkerData {
 const { memory, counts, idle } = workerData as BoardWorkerData;
 serveBoard(
   memory,
-  (holder, _operation, from, to) => {
-    for (let job = from; job < to; job++) Atomics.add(counts[holder]!, job, 1);
+  (holder, operation, from, to) => {
+    const done = counts[holder]!;
+    const first = operation * (done.length / 2);
+    for (let job = from; job < to; job++) Atomics.add(done, first + job, 1);
   },
   () => Atomics.add(idle, 0, 1),
 );

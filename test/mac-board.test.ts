@@ -13,30 +13,33 @@ import { MacPool } from "../src/mac-pool.js";
 import type { BoardWorkerData } from "./board-worker.js";
 
 const THREADS = 3;
-const TABLES = 3;
+const BATCHES = 3;
 const JOBS_MAX = 300;
 const ORDERS = 6000;
 
 t.test("every job of every order is done once", async (t) => {
   const board = new MacBoard();
-  const newCounts = () => new Int32Array(new SharedArrayBuffer(JOBS_MAX * 4));
-  const counts = Array.from({ length: TABLES }, newCounts);
+  const newCounts = () => new Int32Array(new SharedArrayBuffer(2 * JOBS_MAX * 4));
+  const counts = Array.from({ length: BATCHES }, newCounts);
   const idle = new Int32Array(new SharedArrayBuffer(4));
   const data: BoardWorkerData = { memory: board.memory, counts, idle };
   const url = new URL("./board-worker.js", import.meta.url);
   const threads = Array.from({ length: THREADS }, () => new Worker(url, { workerData: data }));
   const ended = threads.map((thread) => new Promise((resolve) => thread.once("exit", resolve)));
   let wrong = 0;
-  const lane = async (table: number) => {
-    for (let order = 0; order < ORDERS / TABLES; order++) {
+  const lane = async (batch: number) => {
+    for (let order = 0; order < ORDERS / BATCHES; order++) {
       const count = order % 7 === 0 ? 1 + (order % 3) : 1 + ((order * 37) % JOBS_MAX);
-      counts[table]!.fill(0);
-      await board.order(table, MAC_OPERATION.VERIFY, count);
-      const once = counts[table]!.every((times, job) => times === (job < count ? 1 : 0));
+      const operation = order % 3 === 0 ? MAC_OPERATION.SIGN : MAC_OPERATION.VERIFY;
+      counts[batch]!.fill(0);
+      await board.order(batch, operation, count);
+      const first = operation * JOBS_MAX;
+      const ordered = (at: number) => at >= first && at < first + count;
+      const once = counts[batch]!.every((times, at) => times === (ordered(at) ? 1 : 0));
       if (!once) wrong++;
     }
   };
-  await Promise.all(counts.map((_, table) => lane(table)));
+  await Promise.all(counts.map((_, batch) => lane(batch)));
   t.equal(wrong, 0, `${ORDERS} orders`);
   t.ok(Atomics.load(idle, 0) > THREADS, "threads slept between orders, and were woken");
   board.end();
